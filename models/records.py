@@ -1,0 +1,217 @@
+"""The records that travel: what forestall reads, concludes and orders.
+
+Each is frozen, holds source times in Unix seconds, and knows nothing of its encoding (see ``connectors/codecs``).
+Everything on the decision log (``control.event.v1``) is one of :data:`Event`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Verdict = Literal["warming", "healthy", "suspect", "failing", "unknown"]
+Action = Literal["CHECKPOINT", "QUARANTINE", "DRAIN", "MIGRATE", "RESIZE", "RESTORE"]
+Stage = Literal["received", "accepted", "staged", "durable", "done", "failed", "expired", "rejected"]
+TERMINAL_STAGES: frozenset[Stage] = frozenset({"done", "failed", "expired", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One node's metrics at one source timestamp; a missing value is NaN."""
+
+    node: str
+    ts: float
+    seq: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The input record, and the how-manieth output of it, that an output stands for."""
+
+    partition: int
+    offset: int
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What forestall holds of a node at ``ts``.
+
+    ``probability`` is the calibrated P(failure within the artefact's horizon), ``deviation`` the transition deviation
+    in standard deviations; both are None where the verdict is ``unknown`` or ``warming``. ``worst`` names the metrics
+    of largest robust z with that z.
+    """
+
+    node: str
+    ts: float
+    verdict: Verdict
+    cause: Cause
+    job: str | None = None
+    probability: float | None = None
+    deviation: float | None = None
+    incident: str | None = None
+    worst: tuple[tuple[str, float], ...] = ()
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Everything that one telemetry partition has seen, put out at each tick; nothing is dropped uncounted."""
+
+    ts: float
+    cause: Cause
+    assessed: int = 0
+    history: int = 0
+    late: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    ticks: int = 0
+    missing_values: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a command was given: the rule, its numbers, and the records it rests on (``topic/partition/offset``)."""
+
+    rule: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a cluster agent is told to do.
+
+    ``node`` is the node whose agent carries it out; None addresses the agents of every rank of the job. MIGRATE vacates
+    ``node`` in favour of ``spare``; RESTORE starts ``ranks`` on ``node`` from the checkpoint at ``step``.
+    """
+
+    id: str
+    action: Action
+    job: str
+    generation: int
+    issued_at: float
+    expires_at: float
+    reason: Reason
+    cause: Cause
+    incident: str | None = None
+    node: str | None = None
+    spare: str | None = None
+    ranks: tuple[int, ...] = ()
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One continuous episode of suspicion on one node, as it opens, changes or closes."""
+
+    id: str
+    job: str | None
+    node: str
+    at: float
+    incident: str
+    state: Literal["opened", "changed", "closed"]
+    probability: float
+    deviation: float
+    horizon_s: float
+    history: bool = False
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a command at one cluster agent, one for each stage entered (and rank).
+
+    ``seconds`` is how long the stage took (staged: the blocking time; durable: until safe; done: the whole effect).
+    """
+
+    id: str
+    job: str
+    command: str
+    action: Action
+    node: str
+    stage: Stage
+    at: float
+    rank: int | None = None
+    step: int | None = None
+    seconds: float | None = None
+    bytes: int | None = None
+    uri: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Where a node stands with a job: it runs a rank, waits as a spare, or was vacated."""
+
+    id: str
+    job: str
+    node: str
+    at: float
+    state: Literal["running", "spare", "vacated"]
+    rank: int | None = None
+    world: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A rank's step, loss and pace (seconds a step), and the load of its machine in 0…1."""
+
+    id: str
+    job: str
+    node: str
+    rank: int
+    at: float
+    step: int
+    loss: float
+    step_s: float
+    load: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFate:
+    """A real failure or recovery of a node; these become labels."""
+
+    id: str
+    job: str | None
+    node: str
+    at: float
+    state: Literal["failed", "recovered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Source time as a record. ``history`` says that what comes is a past that is being loaded, not acted upon."""
+
+    at: float
+    history: bool = False
+
+
+Event = Incident | Outcome | Membership | Progress | NodeFate | Tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryNode:
+    """Who runs what, as told on ``cluster.inventory.v1`` by the node's cluster agent or the user's scheduler."""
+
+    node: str
+    at: float
+    state: Literal["running", "spare", "vacated"]
+    job: str
+    rank: int | None = None
+    world: int | None = None
+
+
+def digest_id(*parts: object) -> str:
+    """A deterministic identifier of 16 hexadecimal digits for an ordered tuple of parts."""
+    text = "\x1f".join("" if part is None else str(part) for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def command_id(job: str, target: str | None, action: Action, incident: str | None, generation: int) -> str:
+    """The deterministic identifier of a command (design, section 6)."""
+    return digest_id(job, target, action, incident, generation)

@@ -1,0 +1,134 @@
+"""JSON of everything on the topics but frames: version 1, one object a record, told apart by ``kind``.
+
+Decoding is strict: an unknown version, an unknown kind, a missing or wrongly typed field is an :class:`InvalidRecord`
+that says where. Unknown extra fields are let through, so that a newer writer of the same version can be read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from connectors.errors import InvalidRecord
+from models.records import (
+    Assessment,
+    Command,
+    Counts,
+    Event,
+    Incident,
+    InventoryNode,
+    Membership,
+    NodeFate,
+    Outcome,
+    Progress,
+    Tick,
+)
+
+VERSION = 1
+EVENT_KINDS: dict[str, type[Event]] = {
+    "incident": Incident,
+    "outcome": Outcome,
+    "membership": Membership,
+    "progress": Progress,
+    "fate": NodeFate,
+    "tick": Tick,
+}
+ASSESSMENT_KINDS: dict[str, type[Assessment] | type[Counts]] = {"assessment": Assessment, "counts": Counts}
+INVENTORY_KINDS: dict[str, type[InventoryNode]] = {"node": InventoryNode}
+_KIND_OF: dict[type, str] = {
+    record: kind
+    for kinds in (EVENT_KINDS, ASSESSMENT_KINDS, INVENTORY_KINDS)
+    for kind, record in kinds.items()
+}
+_encoder = msgspec.json.Encoder()
+_T = TypeVar("_T")
+
+
+def _head(kind: str | None) -> bytes:
+    return f'{{"v":{VERSION},'.encode() + (f'"kind":"{kind}",'.encode() if kind else b"")
+
+
+_HEADS = {record: _head(kind) for record, kind in _KIND_OF.items()} | {Command: _head(None)}
+
+
+def encode_record(record: object) -> bytes:
+    """Any record of a topic: its fields in their declared order after the version and the kind."""
+    return _HEADS[type(record)] + _encoder.encode(record)[1:]
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise InvalidRecord("not-json", str(wrong)) from wrong
+    if not isinstance(value, dict):
+        raise InvalidRecord("not-an-object", f"a JSON {type(value).__name__}")
+    if value.pop("v", None) != VERSION:
+        raise InvalidRecord("unknown-version", f"this build reads version {VERSION}")
+    return value
+
+
+def _convert(value: dict[str, Any], into: type[_T]) -> _T:
+    try:
+        return msgspec.convert(value, into)
+    except msgspec.ValidationError as wrong:
+        raise InvalidRecord("wrong-field", str(wrong)) from wrong
+
+
+def _decode_kind(raw: bytes, kinds: dict[str, type[_T]]) -> _T:
+    value = _object(raw)
+    kind = value.pop("kind", None)
+    if kind not in kinds:
+        raise InvalidRecord("unknown-kind", f"{kind!r} is none of {', '.join(kinds)}")
+    return _convert(value, kinds[kind])
+
+
+def encode_event(event: Event) -> bytes:
+    """One record of the decision log."""
+    return encode_record(event)
+
+
+def decode_event(raw: bytes) -> Event:
+    """Read one record of the decision log; raises :class:`InvalidRecord`."""
+    return _decode_kind(raw, EVENT_KINDS)
+
+
+def encode_command(command: Command) -> bytes:
+    """One record of the command topic."""
+    return encode_record(command)
+
+
+def decode_command(raw: bytes) -> Command:
+    """Read a command; raises :class:`InvalidRecord`."""
+    return _convert(_object(raw), Command)
+
+
+def encode_inventory(node: InventoryNode) -> bytes:
+    """One record of the inventory."""
+    return encode_record(node)
+
+
+def decode_inventory(raw: bytes) -> InventoryNode:
+    """Read an inventory record; raises :class:`InvalidRecord`."""
+    return _decode_kind(raw, INVENTORY_KINDS)
+
+
+def encode_assessment(assessment: Assessment | Counts) -> bytes:
+    """One record of the assessment topic."""
+    return encode_record(assessment)
+
+
+def decode_assessment(raw: bytes) -> Assessment | Counts:
+    """Read a record of the assessment topic; raises :class:`InvalidRecord`."""
+    return _decode_kind(raw, ASSESSMENT_KINDS)
+
+
+def encode_tick(ts: float, *, history: bool) -> bytes:
+    """The control record that carries source time on the telemetry topic."""
+    return _encoder.encode({"v": VERSION, "kind": "tick", "ts": ts, "history": history})
+
+
+def encode_member(node: str, job: str | None, ts: float) -> bytes:
+    """The control record that tells a telemetry partition which job a node works for (None: for none)."""
+    return _encoder.encode({"v": VERSION, "kind": "member", "node": node, "job": job, "ts": ts})

@@ -1,0 +1,215 @@
+"""The settings: one TOML file, then ``FORESTALL_SECTION__KEY``, then ``--set section.key=value``, then ``--brokers``.
+
+A later layer wins. Every fault of every layer is told at once, each with its section and key, the value that was given
+and what is allowed (``infra/settings_faults.py``). This module is the only reader of the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from connectors.errors import WrongUse
+from infra.settings_faults import Given, describe
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Brokers = Annotated[str, StringConstraints(pattern=r"^([^\s:,]+:\d{1,5}(,[^\s:,]+:\d{1,5})*)?$")]
+
+PREFIX = "FORESTALL_"
+
+
+class Section(BaseModel):
+    """One section: its keys are fixed, and none changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Broker(Section):
+    """Which Kafka: the user's (``brokers``), or the embedded one and where it keeps its data."""
+
+    brokers: Brokers = ""
+    port: Port = 9092
+    directory: Path | None = None
+    keep_runs: Count = 5
+
+
+class Topics(Section):
+    """How the topics are laid out."""
+
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 2
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    telemetry_retention_h: Positive = 24
+    control_retention_d: Positive = 90
+
+
+class Telemetry(Section):
+    """The pace of live telemetry, and how much a producer keeps while the broker is away."""
+
+    interval_s: Positive = 1.0
+    spool_mib: Positive = 64
+
+
+class Predictor(Section):
+    """The model artefact; None is the one that forestall ships."""
+
+    artefact: Path | None = None
+
+
+class Incident(Section):
+    """When suspicion opens and closes an incident; deviations are in standard deviations of the node's own chain."""
+
+    open_frames: Count = 3
+    close_frames: Count = 30
+    warmup_frames: Count = 120
+    deviation_open: Positive = 6.0
+    deviation_close: Positive = 3.0
+
+
+class Policy(Section):
+    """When to checkpoint and when to migrate; ``alpha`` and ``beta`` are rates in 1/s."""
+
+    checkpoint: Literal["young", "paper"] = "young"
+    migration: Literal["paper"] = "paper"
+    level: Literal["observe", "checkpoint", "quarantine", "migrate"] = "observe"
+    theta: Share = 0.5
+    alpha: NotNegative = 0.01
+    beta: NotNegative = 0.001
+    eta: Share = 0.7
+    lambda1: NotNegative = 1.0
+    lambda2: NotNegative = 1.0
+    node_mtbf_days: Positive = 264
+    checkpoint_cost_s: Positive = 5
+    min_gap_s: NotNegative = 10
+    command_ttl_s: Positive = 60
+    checkpoint_deadline_s: Positive = 30
+
+
+class Worker(Section):
+    """The streams worker: how often it saves its state, who puts the ticks, and its consumer group."""
+
+    snapshot_s: Positive = 3
+    ticks: Literal["live", "source"] = "live"
+    group: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "forestall"
+
+
+class Agent(Section):
+    """Where a cluster agent keeps what it must not forget; None is the platform's data directory."""
+
+    directory: Path | None = None
+
+
+class Web(Section):
+    """Where the live page is served."""
+
+    host: Annotated[str, StringConstraints(min_length=1)] = "127.0.0.1"
+    port: Port = 8088
+
+
+class Settings(Section):
+    """Everything that can be set, by section."""
+
+    broker: Broker = Broker()
+    topics: Topics = Topics()
+    telemetry: Telemetry = Telemetry()
+    predictor: Predictor = Predictor()
+    incident: Incident = Incident()
+    policy: Policy = Policy()
+    worker: Worker = Worker()
+    agent: Agent = Agent()
+    web: Web = Web()
+
+
+def load(config: Path | None, assignments: Sequence[str] = (), brokers: str | None = None) -> Settings:
+    """Join the layers and check them.
+
+    Parameters
+    ----------
+    config : the TOML file, or None for none
+    assignments : ``section.key=value`` texts, the later one winning
+    brokers : ``HOST:PORT[,HOST:PORT…]`` of the user's Kafka
+
+    Raises
+    ------
+    WrongUse
+        The file cannot be read or parsed, or there are faults; the message lists every fault.
+    """
+    given: Given = {}
+    if config is not None:
+        given.update(_from_file(config))
+    given.update(_from_environment(os.environ))
+    given.update(_from_assignments(assignments))
+    if brokers is not None:
+        given[("broker", "brokers")] = (brokers, "--brokers")
+    tree: dict[str, Any] = {}
+    for (section, *key), (value, _) in given.items():
+        if not key:
+            tree[section] = value
+        elif isinstance(tree.setdefault(section, {}), dict):
+            tree[section][key[0]] = value
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as faults:
+        raise WrongUse(describe(faults, Settings, given)) from None
+
+
+def assignments(settings: Settings) -> list[str]:
+    """Return ``section.key=value`` for whatever differs from its default, to hand the settings to a child process."""
+    plain = Settings()
+    texts = []
+    for section in Settings.model_fields:
+        ours, theirs = getattr(settings, section), getattr(plain, section)
+        for key in type(ours).model_fields:
+            value = getattr(ours, key)
+            if value != getattr(theirs, key) and value is not None:
+                texts.append(f"{section}.{key}={value}")
+    return texts
+
+
+def _from_file(path: Path) -> Given:
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise WrongUse(f"{path} is not valid TOML: {fault}") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise WrongUse(f"the settings file {path} cannot be read: {fault}") from None
+    return dict(_flatten(tree, str(path)))
+
+
+def _flatten(tree: Mapping[str, Any], origin: str) -> Iterator[tuple[tuple[str, ...], tuple[object, str]]]:
+    for section, values in tree.items():
+        if not isinstance(values, dict):
+            yield (section,), (values, origin)
+            continue
+        if not values and section not in Settings.model_fields:
+            yield (section,), ({}, origin)
+        for key, value in values.items():
+            yield (section, key), (value, origin)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Given:
+    given: Given = {}
+    for name, value in sorted(environment.items()):
+        if name.startswith(PREFIX) and "__" in name:
+            section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+            given[(section, key)] = (value, name)
+    return given
+
+
+def _from_assignments(texts: Sequence[str]) -> Given:
+    given: Given = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (equals and dot and section and key):
+            raise WrongUse(f"--set {text!r}: write it as section.key=value, for example policy.level=migrate")
+        given[(section, key)] = (value.strip(), f"--set {text}")
+    return given

@@ -45,6 +45,7 @@ class Chains:
     """The chains of ``rows`` nodes and ``metrics`` metrics, and the surprises of their last transitions (nats)."""
 
     counts: Floats  # (rows, metrics, states, states)
+    visits: Floats  # (rows, metrics, states): sums of the rows of counts
     expected: Floats  # (rows, metrics, states): entropy of each state's row
     variance: Floats  # (rows, metrics, states): variance of −log p in each state's row
     surprises: Floats  # (rows, metrics, window), newest last
@@ -57,6 +58,7 @@ class Chains:
         entropy = np.float32(np.log(states))
         return cls(
             counts=np.zeros((rows, metrics, states, states), np.float32),
+            visits=np.zeros((rows, metrics, states), np.float32),
             expected=np.full((rows, metrics, states), entropy, np.float32),
             variance=np.zeros((rows, metrics, states), np.float32),
             surprises=np.full((rows, metrics, MARKOV_WINDOW), np.nan, np.float32),
@@ -85,6 +87,7 @@ class Chains:
         counts = np.where(full[:, None], counts * np.float32(1 - 1 / MARKOV_MEMORY_VISITS), counts)
         counts[each, target] += np.float32(1.0)
         self.counts[row, at_metric, source] = counts
+        self.visits[row, at_metric, source] = counts.sum(axis=-1)
         self.expected[row, at_metric, source], self.variance[row, at_metric, source] = _row_moments(counts)
 
     def _note(self, row: Index, metric: Index, surprise: Floats) -> None:
@@ -99,7 +102,7 @@ class Chains:
         The windowed mean of −log p(s'|s) minus the chain's entropy rate, over the chain's standard deviation of
         −log p (floored), clipped to ±``DEVIATION_MAX``; 0 until the window is full.
         """
-        visits = self.counts[rows].sum(axis=-1)
+        visits = self.visits[rows]
         total = visits.sum(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(total[..., None] > 0, visits / total[..., None], np.float32(0.0))

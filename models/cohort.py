@@ -1,0 +1,263 @@
+"""Nodes that report the same metrics, side by side in columns: their windows, baselines and chains.
+
+A node's *own units* are set once, when it has ``BASELINE_FRAMES``: every later value is (value − anchor) / scale, kept
+as float32. In these units a slowly moving centre and scale follow the node (recipe and constants: exponential averages
+that count a deviation as at most three scales, so a fault neither drags the centre nor widens its own scale).
+Counters enter as their rate a second. A missing value stays NaN; a gap in time is a run of NaN frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import pool_features, signal_columns
+from models.limits import (
+    BASELINE_FRAMES,
+    CENTRE_MEMORY_S,
+    HUBER_SCALES,
+    INTERVAL_FRAMES_MIN,
+    INTERVALS_LATE_MAX,
+    RANGE_FRAMES,
+    SCALE_GROWTH_MAX,
+    SCALE_MEMORY_S,
+    UNITS_MAX,
+    WINDOW_FRAMES,
+    Z_MAX,
+)
+from models.markov import Chains, node_deviation, quantise
+from models.windows import window_statistics
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+ABS_DEVIATION_TO_SD: Final = np.float32(1.2533)  # of a normal distribution
+IQR_TO_SD: Final = 1.349
+RANGE_MARGIN: Final = np.float32(0.05)  # of the learned range, on either side
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one frame of each of some nodes shows; the rows are those that were asked for."""
+
+    features: Floats  # (rows, features)
+    deviation: Floats  # (rows,): the node's transition deviation
+    z: Floats  # (rows, metrics): the last robust z
+    warm: NDArray[np.bool_]  # (rows,): whether baseline and chains are learned
+
+
+class Cohort:
+    """Windows, baselines and chains of nodes with the same metrics.
+
+    Parameters
+    ----------
+    metrics : names, in the order of the columns of values.
+    counters : which of them count up.
+    """
+
+    def __init__(self, metrics: tuple[str, ...], counters: tuple[bool, ...]) -> None:
+        self.metrics = metrics
+        self.counters = np.array(counters, bool)
+        self.columns = signal_columns(metrics)
+        self.size = 0
+        width = len(metrics)
+        self.state: dict[str, NDArray[np.generic]] = {
+            "window": np.full((0, width, WINDOW_FRAMES), np.nan, np.float32),
+            "times": np.full((0, WINDOW_FRAMES), np.nan, np.float64),
+            "frames": np.zeros(0, np.int64),
+            "interval": np.full(0, np.nan, np.float64),
+            "raw": np.full((0, width), np.nan, np.float64),
+            "anchor": np.zeros((0, width), np.float64),
+            "unit": np.ones((0, width), np.float64),
+            "centre": np.zeros((0, width), np.float32),
+            "scale": np.ones((0, width), np.float32),
+            "low": np.full((0, width), np.inf, np.float32),
+            "high": np.full((0, width), -np.inf, np.float32),
+        }
+        self.chains = Chains.empty(0, width)
+
+    def add(self, count: int = 1) -> Index:
+        """Make room for ``count`` new nodes; returns their rows."""
+        rows = np.arange(self.size, self.size + count)
+        self.size += count
+        room = len(self.state["frames"])
+        if self.size > room:
+            self._grow(max(self.size, 2 * room) - room)
+        return rows
+
+    def _grow(self, count: int) -> None:
+        for name, array in self.state.items():
+            blank = np.full((count, *array.shape[1:]), _BLANK[name], array.dtype)
+            self.state[name] = np.concatenate([array, blank])
+        chains = Chains.empty(count, len(self.metrics)).arrays()
+        self.chains = Chains(**{n: np.concatenate([a, chains[n]]) for n, a in self.chains.arrays().items()})  # type: ignore[arg-type]
+
+    def last_time(self, row: int) -> float:
+        """Source time of the node's newest frame; NaN before the first."""
+        return float(self.state["times"][row, -1])
+
+    def interval_s(self, row: int) -> float:
+        """The node's learned sampling interval in seconds; NaN until it is known."""
+        return float(self.state["interval"][row])
+
+    def has_time(self, row: int, ts: float) -> bool:
+        """Whether the window already holds a frame of this time."""
+        return bool((self.state["times"][row] == ts).any())
+
+    def advance(self, rows: Index, ts: Doubles, values: Doubles) -> Observed:
+        """Take the next frame of each of ``rows`` (all different), ``values (rows, metrics)``, newer than all before."""
+        state = self.state
+        rates = self._rates(rows, ts, values)
+        units = np.clip((rates - state["anchor"][rows]) / state["unit"][rows], -UNITS_MAX, UNITS_MAX).astype(np.float32)
+        elapsed = ts - state["times"][rows, -1]
+        self._shift(rows, elapsed)
+        window = state["window"][rows]
+        window[:, :, :-1] = window[:, :, 1:]
+        window[:, :, -1] = units
+        state["window"][rows] = window
+        times = state["times"][rows]
+        times[:, :-1] = times[:, 1:]
+        times[:, -1] = ts
+        state["times"][rows] = times
+        state["frames"][rows] += 1
+        self._learn_interval(rows)
+        z = self._learn_baseline(rows, units, elapsed)
+        window = self._anchor(rows, window)
+        return self._observe(rows, window, z)
+
+    def insert(self, row: int, ts: float, values: Doubles) -> Observed | None:
+        """Put a late frame of one node in its place in the window, if it is within the grace.
+
+        The averages and chains do not move. Returns None, and changes nothing, for one that is too late.
+        """
+        times = self.state["times"][row]
+        grace = INTERVALS_LATE_MAX * self.interval_s(row)
+        if not self.last_time(row) - ts <= grace:
+            return None
+        known = np.flatnonzero(times < ts)
+        if not len(known):
+            return None
+        place = int(known[-1])
+        window = self.state["window"][row]
+        units = (values - self.state["anchor"][row]) / self.state["unit"][row]
+        units[self.counters] = np.nan
+        gap = place + 1 < WINDOW_FRAMES and np.isnan(times[place + 1])
+        if gap:
+            place += 1
+        else:
+            window[:, :place] = window[:, 1 : place + 1]
+            times[:place] = times[1 : place + 1]
+        window[:, place] = np.clip(units, -UNITS_MAX, UNITS_MAX)
+        times[place] = ts
+        at = np.array([row])
+        return self._observe(at, self.state["window"][at], self._z(at, self.state["window"][at, :, -1]))
+
+    def _rates(self, rows: Index, ts: Doubles, values: Doubles) -> Doubles:
+        """Counters as their increase a second since the last frame (NaN at a reset); gauges as they are."""
+        if not self.counters.any():
+            return values
+        before = self.state["raw"][rows]
+        self.state["raw"][rows] = np.where(np.isnan(values), before, values)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rate = (values - before) / (ts - self.state["times"][rows, -1])[:, None]
+            rate = np.where(rate >= 0, rate, np.nan)
+        return np.where(self.counters, rate, values)
+
+    def _shift(self, rows: Index, elapsed: Doubles) -> None:
+        """A gap becomes as many missing frames as intervals were missed."""
+        with np.errstate(invalid="ignore"):
+            missed = np.rint(elapsed / self.state["interval"][rows]) - 1
+            late = np.flatnonzero(missed > 0)
+        for at in late:
+            row, count = rows[at], int(min(missed[at], WINDOW_FRAMES))
+            for array in (self.state["window"][row], self.state["times"][row]):
+                array[..., : WINDOW_FRAMES - count] = array[..., count:]
+                array[..., WINDOW_FRAMES - count :] = np.nan
+
+    def _learn_interval(self, rows: Index) -> None:
+        frames = self.state["frames"][rows]
+        for row in rows[(frames == INTERVAL_FRAMES_MIN) | (frames % WINDOW_FRAMES == 0)]:
+            times = self.state["times"][row]
+            known = times[~np.isnan(times)]
+            if len(known) > 1:
+                self.state["interval"][row] = np.median(np.diff(known))
+
+    def _z(self, rows: Index, units: Floats) -> Floats:
+        z: Floats = np.clip((units - self.state["centre"][rows]) / self.state["scale"][rows], -Z_MAX, Z_MAX)
+        return z
+
+    def _learn_baseline(self, rows: Index, units: Floats, elapsed: Doubles) -> Floats:
+        """The robust z of each value against its baseline as it was; then the baseline and the chain take it in."""
+        state = self.state
+        anchored = state["frames"][rows] > BASELINE_FRAMES
+        z = np.where(anchored[:, None], self._z(rows, units), np.float32(0.0))
+        known = ~np.isnan(units) & anchored[:, None]
+        age = 1.0 / state["frames"][rows]
+        centre, scale = state["centre"][rows], state["scale"][rows]
+        step = np.clip(units - centre, -HUBER_SCALES * scale, HUBER_SCALES * scale)
+        weight = np.minimum(1.0, np.maximum(age, elapsed / CENTRE_MEMORY_S)).astype(np.float32)[:, None]
+        state["centre"][rows] = np.where(known, centre + weight * step, centre)
+        weight = np.minimum(1.0, np.maximum(age, elapsed / SCALE_MEMORY_S)).astype(np.float32)[:, None]
+        wider = scale + weight * (ABS_DEVIATION_TO_SD * np.abs(step) - scale)
+        state["scale"][rows] = np.where(known, np.clip(wider, 1.0 / SCALE_GROWTH_MAX, SCALE_GROWTH_MAX), scale)
+        self._learn_chain(rows, units)
+        return z
+
+    def _learn_chain(self, rows: Index, units: Floats) -> None:
+        state = self.state
+        frames = state["frames"][rows]
+        learning = ((frames > BASELINE_FRAMES) & (frames <= RANGE_FRAMES))[:, None]
+        low, high = state["low"][rows], state["high"][rows]
+        state["low"][rows] = np.where(learning, np.fmin(low, units), low)
+        state["high"][rows] = np.where(learning, np.fmax(high, units), high)
+        ready = np.flatnonzero(frames > RANGE_FRAMES)
+        if len(ready):
+            at = rows[ready]
+            low, high = state["low"][at], state["high"][at]
+            with np.errstate(invalid="ignore"):
+                margin = np.maximum(RANGE_MARGIN * (high - low), np.float32(1e-3))
+                self.chains.advance(at, quantise(units[ready], low - margin, high + margin))
+
+    def _anchor(self, rows: Index, window: Floats) -> Floats:
+        """Fix the own units of the nodes whose window has just been filled, and restate it in them."""
+        for at in np.flatnonzero(self.state["frames"][rows] == BASELINE_FRAMES):
+            row = rows[at]
+            anchor, unit = own_units(window[at].astype(np.float64))
+            self.state["anchor"][row], self.state["unit"][row] = anchor, unit
+            window[at] = np.clip((window[at] - anchor[:, None]) / unit[:, None], -UNITS_MAX, UNITS_MAX)
+            self.state["window"][row] = window[at]
+        return window
+
+    def _observe(self, rows: Index, window: Floats, z: Floats) -> Observed:
+        metric_deviation = self.chains.deviation(rows)
+        deviation = node_deviation(metric_deviation)
+        features = pool_features(z, window_statistics(window), deviation, self.columns)
+        return Observed(features, deviation, z, self.state["frames"][rows] > RANGE_FRAMES)
+
+
+_BLANK: Final = {
+    "window": np.nan, "times": np.nan, "frames": 0, "interval": np.nan, "raw": np.nan, "anchor": 0.0, "unit": 1.0,
+    "centre": 0.0, "scale": 1.0, "low": np.inf, "high": -np.inf,
+}  # fmt: skip
+
+
+def own_units(window: Doubles) -> tuple[Doubles, Doubles]:
+    """Anchor (median) and unit of each metric of a window ``(metrics, frames)``.
+
+    The unit is IQR/1.349, floored by half of that, .3 standard deviations and .005 of the range; a constant metric
+    takes 1 % of its magnitude, and a metric never seen takes 0 and 1.
+    """
+    anchor, unit = np.zeros(len(window)), np.ones(len(window))
+    for metric, values in enumerate(window):
+        seen = values[~np.isnan(values)]
+        if not len(seen):
+            continue
+        anchor[metric] = np.median(seen)
+        first, third = np.percentile(seen, [25, 75])
+        spread = max((third - first) / IQR_TO_SD, 0.3 * seen.std(), 0.005 * (seen.max() - seen.min()))
+        unit[metric] = spread if spread > 0 else max(0.01 * abs(anchor[metric]), 1e-6)
+    return anchor, unit

@@ -1,6 +1,6 @@
 """JSON of everything on the topics but frames: version 1, one object a record, told apart by ``kind``.
 
-Decoding is strict: an unknown version, an unknown kind, a missing or wrongly typed field is an :class:`InvalidRecord`
+Decoding is strict: an unknown version or kind, a missing or wrongly typed field is an :class:`InvalidRecord`
 that says where. Unknown extra fields are let through, so that a newer writer of the same version can be read.
 """
 
@@ -37,9 +37,7 @@ EVENT_KINDS: dict[str, type[Event]] = {
 ASSESSMENT_KINDS: dict[str, type[Assessment] | type[Counts]] = {"assessment": Assessment, "counts": Counts}
 INVENTORY_KINDS: dict[str, type[InventoryNode]] = {"node": InventoryNode}
 _KIND_OF: dict[type, str] = {
-    record: kind
-    for kinds in (EVENT_KINDS, ASSESSMENT_KINDS, INVENTORY_KINDS)
-    for kind, record in kinds.items()
+    record: kind for kinds in (EVENT_KINDS, ASSESSMENT_KINDS, INVENTORY_KINDS) for kind, record in kinds.items()
 }
 _encoder = msgspec.json.Encoder()
 _T = TypeVar("_T")

@@ -1,0 +1,264 @@
+"""Frames as they travel, in two encodings told apart by the first byte.
+
+JSON (``{``), for anybody's producer::
+
+    {"v":1,"node":"n17","ts":1763942400.25,"seq":812,"metrics":{"gpu0.temp_c":71.5}}
+
+packed, for speed: one MessagePack array ``[1, node, ts, seq, schema id, row]`` whose row is little-endian float32 and
+whose names come from ``telemetry.schema.v1``. A JSON object with a ``kind`` is a control record.
+
+What is not a finite number is a missing value, counted by reason: text and other types, NaN and infinities, the blank
+values of DCGM (2⁶³ range), and counters below zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.errors import InvalidRecord
+from models.limits import METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
+from models.records import Frame
+from models.signals import is_counter
+
+VERSION: Final = 1
+BLANK_MIN: Final = 2.0**63 - 2.0**39  # of float32 the next below 2⁶³: DCGM's blanks lie at 2⁶³ − 16 and above
+_JSON_START: Final = ord("{")
+_PACKED_START: Final = 0x96  # a MessagePack array of six
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Ordered metric names with their units and which of them count up; its id is the digest of its content."""
+
+    metrics: tuple[str, ...]
+    counters: tuple[bool, ...]
+    units: tuple[str, ...] = ()
+
+    @classmethod
+    def of_names(cls, metrics: tuple[str, ...]) -> Schema:
+        """The schema that JSON frames imply: kinds by the rules of naming, no units."""
+        return cls(metrics, tuple(map(is_counter, metrics)))
+
+    def encode(self) -> bytes:
+        """The canonical content, as it stands on ``telemetry.schema.v1``."""
+        units = self.units or ("",) * len(self.metrics)
+        rows = zip(self.metrics, units, self.counters, strict=True)
+        metrics = [{"name": n, "unit": u, "kind": "counter" if c else "gauge"} for n, u, c in rows]
+        return msgspec.json.encode({"v": VERSION, "metrics": metrics})
+
+    @property
+    def id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the canonical content."""
+        return hashlib.sha256(self.encode()).hexdigest()[:16]
+
+
+class _Metric(msgspec.Struct):
+    name: str
+    unit: str
+    kind: Literal["gauge", "counter"]
+
+
+class _Schema(msgspec.Struct):
+    v: Literal[1]
+    metrics: list[_Metric]
+
+
+def decode_schema(raw: bytes) -> Schema:
+    """Read a record of ``telemetry.schema.v1``; raises :class:`InvalidRecord`."""
+    try:
+        found = msgspec.json.decode(raw, type=_Schema).metrics
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise InvalidRecord("bad-schema", str(wrong)) from wrong
+    names = tuple(m.name for m in found)
+    if len(set(names)) != len(names) or not 0 < len(names) <= METRICS_MAX:
+        raise InvalidRecord("bad-schema", f"names must differ and be 1 to {METRICS_MAX}")
+    return Schema(names, tuple(m.kind == "counter" for m in found), tuple(m.unit for m in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A decoded frame: ``values`` in the order of ``metrics``, missing ones NaN."""
+
+    node: str
+    ts: float
+    schema: Schema
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryTick:
+    """Source time on a telemetry partition."""
+
+    ts: float
+    history: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node works for a job from ``ts`` on (None: for none)."""
+
+    node: str
+    job: str | None
+    ts: float
+
+
+class _Json(msgspec.Struct):
+    v: int
+    ts: float
+    node: str = ""
+    metrics: dict[str, Any] = {}
+    kind: str | None = None
+    history: bool = False
+    job: str | None = None
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    v: int
+    node: str
+    ts: float
+    seq: int
+    schema: str
+    row: bytes
+
+
+class FrameDecoder:
+    """Reads telemetry records; remembers the layouts it has met and counts the values that were missing.
+
+    Parameters
+    ----------
+    schemas : packed frames' schemas by id; looked up at each frame, so it may be filled meanwhile.
+    """
+
+    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+        self.schemas = schemas
+        self.missing: Counter[str] = Counter()
+        self._json = msgspec.json.Decoder(_Json)
+        self._packed = msgspec.msgpack.Decoder(_Packed)
+        self._layouts: dict[tuple[str, ...], tuple[Schema, NDArray[np.intp]]] = {}
+
+    def decode(self, raw: bytes) -> Row | TelemetryTick | Member:
+        """Read one record; raises :class:`InvalidRecord` with the reason under which it is counted."""
+        first = raw[0] if raw else -1
+        if first == _PACKED_START:
+            return self._from_packed(raw)
+        if first == _JSON_START:
+            return self._from_json(raw)
+        raise InvalidRecord("not-a-frame", "neither a JSON object nor a packed frame")
+
+    def _from_packed(self, raw: bytes) -> Row:
+        try:
+            head = self._packed.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+            raise InvalidRecord("bad-packed-frame", str(wrong)) from wrong
+        _check(head.v, head.node, head.ts)
+        schema = self.schemas.get(head.schema)
+        if schema is None:
+            raise InvalidRecord("unknown-schema", f"no schema {head.schema!r} on telemetry.schema.v1")
+        if len(head.row) != 4 * len(schema.metrics):
+            raise InvalidRecord("bad-row", f"{len(head.row)} bytes for {len(schema.metrics)} metrics")
+        values = np.frombuffer(head.row, "<f4").astype(np.float64)
+        return Row(head.node, head.ts, schema, self._clean(values, schema))
+
+    def _from_json(self, raw: bytes) -> Row | TelemetryTick | Member:
+        record = self._parse(raw)
+        if record.kind is None:
+            _check(record.v, record.node, record.ts)
+            return self._row(record)
+        _check(record.v, record.node or "-", record.ts)
+        if record.kind == "tick":
+            return TelemetryTick(record.ts, record.history)
+        if record.kind == "member" and record.node:
+            return Member(record.node, record.job, record.ts)
+        raise InvalidRecord("unknown-kind", f"{record.kind!r} is neither tick nor member")
+
+    def _parse(self, raw: bytes) -> _Json:
+        try:
+            return self._json.decode(raw)
+        except msgspec.ValidationError as wrong:
+            raise InvalidRecord("wrong-field", str(wrong)) from wrong
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._parse_lenient(raw)
+
+    def _parse_lenient(self, raw: bytes) -> _Json:
+        """What Python's own encoder writes is not always JSON: it has NaN and Infinity."""
+        try:
+            return msgspec.convert(json.loads(raw), _Json)
+        except msgspec.ValidationError as wrong:
+            raise InvalidRecord("wrong-field", str(wrong)) from wrong
+        except (ValueError, RecursionError) as wrong:
+            raise InvalidRecord("not-json", str(wrong)) from wrong
+
+    def _row(self, record: _Json) -> Row:
+        names = tuple(record.metrics)
+        layout = self._layouts.get(names)
+        if layout is None:
+            layout = self._learn_layout(names)
+        schema, order = layout
+        try:
+            values = np.array(list(record.metrics.values()), np.float64)
+        except (TypeError, ValueError, OverflowError):
+            values = np.array([self._number(v) for v in record.metrics.values()], np.float64)
+        if values.ndim != 1:
+            values = np.array([self._number(v) for v in record.metrics.values()], np.float64)
+        return Row(record.node, record.ts, schema, self._clean(values[order], schema))
+
+    def _learn_layout(self, names: tuple[str, ...]) -> tuple[Schema, NDArray[np.intp]]:
+        if not 0 < len(names) <= METRICS_MAX:
+            raise InvalidRecord("bad-metrics", f"{len(names)} metrics; 1 to {METRICS_MAX} are read")
+        ordered = tuple(sorted(names))
+        layout = Schema.of_names(ordered), np.array([names.index(n) for n in ordered], np.intp)
+        if len(self._layouts) < METRICS_MAX:
+            self._layouts[names] = layout
+        return layout
+
+    def _number(self, value: object) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            try:
+                return float(value)
+            except OverflowError:
+                return np.inf
+        if value is not None:
+            self.missing["not-a-number"] += 1
+        return np.nan
+
+    def _clean(self, values: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]:
+        """Values with NaN for every one that is no measurement; the reasons are counted."""
+        size = np.abs(values)
+        if size.max() < np.finfo(np.float32).max and values.min() >= 0 and size.max() < BLANK_MIN:
+            return values
+        infinite = size > np.finfo(np.float32).max
+        blank = ~infinite & (size >= BLANK_MIN) & (size <= 2.0**63)
+        negative = np.array(schema.counters) & (values < 0) & ~infinite & ~blank
+        self.missing["not-finite"] += int(infinite.sum())
+        self.missing["blank"] += int(blank.sum())
+        self.missing["negative-counter"] += int(negative.sum())
+        return np.where(infinite | blank | negative, np.nan, values)
+
+
+def _check(version: int, node: str, ts: float) -> None:
+    if version != VERSION:
+        raise InvalidRecord("unknown-version", f"version {version}; this build reads {VERSION}")
+    if not 0 < len(node) <= NODE_NAME_CHARS_MAX:
+        raise InvalidRecord("bad-node", f"a node's name has 1 to {NODE_NAME_CHARS_MAX} characters")
+    if not 0 < ts < TS_S_MAX:
+        raise InvalidRecord("bad-time", f"ts {ts} is no Unix time in seconds")
+
+
+def encode_json_frame(frame: Frame) -> bytes:
+    """A frame as JSON; missing values are left out."""
+    metrics = {name: value for name, value in frame.metrics.items() if value == value}
+    return msgspec.json.encode({"v": VERSION, "node": frame.node, "ts": frame.ts, "seq": frame.seq, "metrics": metrics})
+
+
+def encode_packed_frame(node: str, ts: float, seq: int, schema_id: str, row: NDArray[np.float32]) -> bytes:
+    """A frame as one MessagePack array; ``row`` is float32 in the order of the schema, missing values NaN."""
+    return msgspec.msgpack.encode((VERSION, node, float(ts), seq, schema_id, row.astype("<f4", copy=False).tobytes()))

@@ -1,7 +1,7 @@
 """Nodes that report the same metrics, side by side in columns: their windows, baselines and chains.
 
-A node's *own units* are set once, when it has ``BASELINE_FRAMES``: every later value is (value − anchor) / scale, kept
-as float32. In these units a slowly moving centre and scale follow the node (recipe and constants: exponential averages
+A metric's *own units* are set once, when it was seen ``BASELINE_FRAMES`` times: from then on each value is
+(value − anchor) / unit, kept as float32; until then it tells nothing. In these units a slowly moving centre and scale follow the node (recipe and constants: exponential averages
 that count a deviation as at most three scales, so a fault neither drags the centre nor widens its own scale).
 Counters enter as their rate a second. A missing value stays NaN; a gap in time is a run of NaN frames.
 """
@@ -9,7 +9,7 @@ Counters enter as their rate a second. A missing value stays NaN; a gap in time 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +65,11 @@ class Cohort:
         self.columns = signal_columns(metrics)
         self.size = 0
         width = len(metrics)
-        self.state: dict[str, NDArray[np.generic]] = {
+        self.state: dict[str, NDArray[Any]] = {
             "window": np.full((0, width, WINDOW_FRAMES), np.nan, np.float32),
             "times": np.full((0, WINDOW_FRAMES), np.nan, np.float64),
             "frames": np.zeros(0, np.int64),
+            "seen": np.zeros((0, width), np.int64),
             "interval": np.full(0, np.nan, np.float64),
             "raw": np.full((0, width), np.nan, np.float64),
             "anchor": np.zeros((0, width), np.float64),
@@ -94,7 +95,7 @@ class Cohort:
             blank = np.full((count, *array.shape[1:]), _BLANK[name], array.dtype)
             self.state[name] = np.concatenate([array, blank])
         chains = Chains.empty(count, len(self.metrics)).arrays()
-        self.chains = Chains(**{n: np.concatenate([a, chains[n]]) for n, a in self.chains.arrays().items()})  # type: ignore[arg-type]
+        self.chains = Chains(**{n: np.concatenate([a, chains[n]]) for n, a in self.chains.arrays().items()})
 
     def last_time(self, row: int) -> float:
         """Source time of the node's newest frame; NaN before the first."""
@@ -109,25 +110,26 @@ class Cohort:
         return bool((self.state["times"][row] == ts).any())
 
     def advance(self, rows: Index, ts: Doubles, values: Doubles) -> Observed:
-        """Take the next frame of each of ``rows`` (all different), ``values (rows, metrics)``, newer than all before."""
+        """Take the next frame of each of ``rows`` (all different), newer than all before it.
+
+        ``ts (rows,)`` in seconds, ``values (rows, metrics)`` with NaN where missing.
+        """
         state = self.state
-        rates = self._rates(rows, ts, values)
-        units = np.clip((rates - state["anchor"][rows]) / state["unit"][rows], -UNITS_MAX, UNITS_MAX).astype(np.float32)
+        units = self._units(rows, self._rates(rows, ts, values))
         elapsed = ts - state["times"][rows, -1]
         self._shift(rows, elapsed)
-        window = state["window"][rows]
+        window, times = state["window"][rows], state["times"][rows]
         window[:, :, :-1] = window[:, :, 1:]
         window[:, :, -1] = units
-        state["window"][rows] = window
-        times = state["times"][rows]
         times[:, :-1] = times[:, 1:]
         times[:, -1] = ts
-        state["times"][rows] = times
+        state["window"][rows], state["times"][rows] = window, times
         state["frames"][rows] += 1
+        state["seen"][rows] += ~np.isnan(units)
         self._learn_interval(rows)
         z = self._learn_baseline(rows, units, elapsed)
-        window = self._anchor(rows, window)
-        return self._observe(rows, window, z)
+        self._anchor(rows, units)
+        return self._observe(rows, z)
 
     def insert(self, row: int, ts: float, values: Doubles) -> Observed | None:
         """Put a late frame of one node in its place in the window, if it is within the grace.
@@ -143,18 +145,21 @@ class Cohort:
             return None
         place = int(known[-1])
         window = self.state["window"][row]
-        units = (values - self.state["anchor"][row]) / self.state["unit"][row]
-        units[self.counters] = np.nan
+        units = self._units(np.array([row]), np.where(self.counters, np.nan, values)[None])[0]
         gap = place + 1 < WINDOW_FRAMES and np.isnan(times[place + 1])
         if gap:
             place += 1
         else:
             window[:, :place] = window[:, 1 : place + 1]
             times[:place] = times[1 : place + 1]
-        window[:, place] = np.clip(units, -UNITS_MAX, UNITS_MAX)
+        window[:, place] = units
         times[place] = ts
         at = np.array([row])
-        return self._observe(at, self.state["window"][at], self._z(at, self.state["window"][at, :, -1]))
+        return self._observe(at, self._z(at, self.state["window"][at, :, -1]))
+
+    def _units(self, rows: Index, values: Doubles) -> Floats:
+        units: Floats = ((values - self.state["anchor"][rows]) / self.state["unit"][rows]).astype(np.float32)
+        return np.clip(units, -UNITS_MAX, UNITS_MAX)
 
     def _rates(self, rows: Index, ts: Doubles, values: Doubles) -> Doubles:
         """Counters as their increase a second since the last frame (NaN at a reset); gauges as they are."""
@@ -187,15 +192,16 @@ class Cohort:
                 self.state["interval"][row] = np.median(np.diff(known))
 
     def _z(self, rows: Index, units: Floats) -> Floats:
-        z: Floats = np.clip((units - self.state["centre"][rows]) / self.state["scale"][rows], -Z_MAX, Z_MAX)
-        return z
+        """Robust z of each value against its baseline; 0 where it has none yet."""
+        z = np.clip((units - self.state["centre"][rows]) / self.state["scale"][rows], -Z_MAX, Z_MAX)
+        z = np.where(self.state["seen"][rows] > BASELINE_FRAMES, z, np.float32(0.0))
+        return z.astype(np.float32)
 
     def _learn_baseline(self, rows: Index, units: Floats, elapsed: Doubles) -> Floats:
         """The robust z of each value against its baseline as it was; then the baseline and the chain take it in."""
         state = self.state
-        anchored = state["frames"][rows] > BASELINE_FRAMES
-        z = np.where(anchored[:, None], self._z(rows, units), np.float32(0.0))
-        known = ~np.isnan(units) & anchored[:, None]
+        z = self._z(rows, units)
+        known = ~np.isnan(units) & (state["seen"][rows] > BASELINE_FRAMES)
         age = 1.0 / state["frames"][rows]
         centre, scale = state["centre"][rows], state["scale"][rows]
         step = np.clip(units - centre, -HUBER_SCALES * scale, HUBER_SCALES * scale)
@@ -208,56 +214,52 @@ class Cohort:
         return z
 
     def _learn_chain(self, rows: Index, units: Floats) -> None:
+        """The range of the states is learned first; then every value is a transition."""
         state = self.state
-        frames = state["frames"][rows]
-        learning = ((frames > BASELINE_FRAMES) & (frames <= RANGE_FRAMES))[:, None]
+        seen = state["seen"][rows]
+        learning = (seen > BASELINE_FRAMES) & (seen <= RANGE_FRAMES)
         low, high = state["low"][rows], state["high"][rows]
-        state["low"][rows] = np.where(learning, np.fmin(low, units), low)
-        state["high"][rows] = np.where(learning, np.fmax(high, units), high)
-        ready = np.flatnonzero(frames > RANGE_FRAMES)
-        if len(ready):
-            at = rows[ready]
-            low, high = state["low"][at], state["high"][at]
-            with np.errstate(invalid="ignore"):
-                margin = np.maximum(RANGE_MARGIN * (high - low), np.float32(1e-3))
-                self.chains.advance(at, quantise(units[ready], low - margin, high + margin))
+        low, high = np.where(learning, np.fmin(low, units), low), np.where(learning, np.fmax(high, units), high)
+        state["low"][rows], state["high"][rows] = low, high
+        with np.errstate(invalid="ignore"):
+            margin = np.maximum(RANGE_MARGIN * (high - low), RANGE_MARGIN)
+            quantised = quantise(units, low - margin, high + margin)
+        self.chains.advance(rows, np.where(seen > RANGE_FRAMES, quantised, np.int8(-1)))
 
-    def _anchor(self, rows: Index, window: Floats) -> Floats:
-        """Fix the own units of the nodes whose window has just been filled, and restate it in them."""
-        for at in np.flatnonzero(self.state["frames"][rows] == BASELINE_FRAMES):
+    def _anchor(self, rows: Index, units: Floats) -> None:
+        """Fix the own units of the metrics that have just been seen often enough; restate their windows in them."""
+        due = (self.state["seen"][rows] == BASELINE_FRAMES) & ~np.isnan(units)
+        for at, metric in zip(*np.nonzero(due), strict=True):
             row = rows[at]
-            anchor, unit = own_units(window[at].astype(np.float64))
-            self.state["anchor"][row], self.state["unit"][row] = anchor, unit
-            window[at] = np.clip((window[at] - anchor[:, None]) / unit[:, None], -UNITS_MAX, UNITS_MAX)
-            self.state["window"][row] = window[at]
-        return window
+            window = self.state["window"][row, metric]
+            anchor, unit = own_unit(window[~np.isnan(window)].astype(np.float64))
+            self.state["anchor"][row, metric], self.state["unit"][row, metric] = anchor, unit
+            self.state["window"][row, metric] = np.clip((window - anchor) / unit, -UNITS_MAX, UNITS_MAX)
 
-    def _observe(self, rows: Index, window: Floats, z: Floats) -> Observed:
-        metric_deviation = self.chains.deviation(rows)
-        deviation = node_deviation(metric_deviation)
-        features = pool_features(z, window_statistics(window), deviation, self.columns)
+    def _observe(self, rows: Index, z: Floats) -> Observed:
+        deviation = node_deviation(self.chains.deviation(rows))
+        window = self.state["window"][rows]
+        told = self.state["seen"][rows] >= BASELINE_FRAMES
+        features = pool_features(z, window_statistics(window), told, deviation, self.columns)
         return Observed(features, deviation, z, self.state["frames"][rows] > RANGE_FRAMES)
 
 
 _BLANK: Final = {
-    "window": np.nan, "times": np.nan, "frames": 0, "interval": np.nan, "raw": np.nan, "anchor": 0.0, "unit": 1.0,
+    "window": np.nan, "times": np.nan, "frames": 0, "seen": 0, "interval": np.nan, "raw": np.nan, "anchor": 0.0, "unit": 1.0,
     "centre": 0.0, "scale": 1.0, "low": np.inf, "high": -np.inf,
 }  # fmt: skip
 
 
-def own_units(window: Doubles) -> tuple[Doubles, Doubles]:
-    """Anchor (median) and unit of each metric of a window ``(metrics, frames)``.
+def own_unit(values: Doubles) -> tuple[float, float]:
+    """Anchor (median) and unit of a metric's first values.
 
     The unit is IQR/1.349, floored by half of that, .3 standard deviations and .005 of the range; a constant metric
-    takes 1 % of its magnitude, and a metric never seen takes 0 and 1.
+    takes 1 % of its magnitude.
+
+    >>> own_unit(np.array([5.0, 5.0, 5.0]))
+    (5.0, 0.05)
     """
-    anchor, unit = np.zeros(len(window)), np.ones(len(window))
-    for metric, values in enumerate(window):
-        seen = values[~np.isnan(values)]
-        if not len(seen):
-            continue
-        anchor[metric] = np.median(seen)
-        first, third = np.percentile(seen, [25, 75])
-        spread = max((third - first) / IQR_TO_SD, 0.3 * seen.std(), 0.005 * (seen.max() - seen.min()))
-        unit[metric] = spread if spread > 0 else max(0.01 * abs(anchor[metric]), 1e-6)
-    return anchor, unit
+    anchor = float(np.median(values))
+    first, third = np.percentile(values, [25, 75])
+    spread = max(float(third - first) / IQR_TO_SD, 0.3 * float(values.std()), 0.005 * float(np.ptp(values)))
+    return anchor, spread if spread > 0 else max(0.01 * abs(anchor), 1e-6)

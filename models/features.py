@@ -31,16 +31,21 @@ def signal_columns(metrics: tuple[str, ...]) -> tuple[NDArray[np.intp], ...]:
 
 
 def pool_features(
-    z: Floats, window: WindowStatistics, deviation: Floats, columns: tuple[NDArray[np.intp], ...]
+    z: Floats,
+    window: WindowStatistics,
+    told: NDArray[np.bool_],
+    deviation: Floats,
+    columns: tuple[NDArray[np.intp], ...],
 ) -> Floats:
     """Features ``(rows, len(FEATURE_NAMES))`` from the last robust z ``(rows, metrics)`` and the window's statistics.
 
-    Signed logarithms keep a runaway metric from drowning the rest. A group without metrics is all zeros; a metric
-    that was not seen counts in ``missing`` and nowhere else.
+    ``told (rows, metrics)`` says which metrics have own units; the others count for nothing, as a group without
+    metrics does. Signed logarithms keep a runaway metric from drowning the rest.
     """
     per_metric = np.stack(
         [z, -z, np.abs(window.mean), window.std, np.abs(window.trend), window.step_max, window.missing]
     )
+    per_metric = np.where(told, per_metric, np.float32(0.0))
     rows = z.shape[0]
     features = np.zeros((rows, len(FEATURE_NAMES)), np.float32)
     for group, at in enumerate(columns):
@@ -48,7 +53,7 @@ def pool_features(
             start = group * len(STATISTICS)
             features[:, start : start + len(STATISTICS)] = np.fmax.reduce(per_metric[:, :, at], axis=-1).T
     features[:, -2] = deviation
-    features[:, -1] = window.missing.min(axis=-1)
+    features[:, -1] = per_metric[-1].min(axis=-1)
     features = np.where(np.isnan(features), np.float32(0.0), features)
     squashed: Floats = np.sign(features) * np.log1p(np.abs(features))
     return squashed

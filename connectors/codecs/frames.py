@@ -17,7 +17,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import msgspec
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from connectors.errors import InvalidRecord
 from models.limits import METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
 from models.records import Frame
-from models.signals import is_counter
+from models.telemetry import Member, Row, Schema, TelemetryTick
 
 VERSION: Final = 1
 BLANK_MIN: Final = 2.0**63 - 2.0**39  # of float32 the next below 2⁶³: DCGM's blanks lie at 2⁶³ − 16 and above
@@ -35,30 +34,17 @@ _JSON_START: Final = ord("{")
 _PACKED_START: Final = 0x96  # a MessagePack array of six
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """Ordered metric names with their units and which of them count up; its id is the digest of its content."""
+def encode_schema(schema: Schema) -> bytes:
+    """The canonical content of a schema, as it stands on ``telemetry.schema.v1``."""
+    units = schema.units or ("",) * len(schema.metrics)
+    rows = zip(schema.metrics, units, schema.counters, strict=True)
+    metrics = [{"name": n, "unit": u, "kind": "counter" if c else "gauge"} for n, u, c in rows]
+    return msgspec.json.encode({"v": VERSION, "metrics": metrics})
 
-    metrics: tuple[str, ...]
-    counters: tuple[bool, ...]
-    units: tuple[str, ...] = ()
 
-    @classmethod
-    def of_names(cls, metrics: tuple[str, ...]) -> Schema:
-        """The schema that JSON frames imply: kinds by the rules of naming, no units."""
-        return cls(metrics, tuple(map(is_counter, metrics)))
-
-    def encode(self) -> bytes:
-        """The canonical content, as it stands on ``telemetry.schema.v1``."""
-        units = self.units or ("",) * len(self.metrics)
-        rows = zip(self.metrics, units, self.counters, strict=True)
-        metrics = [{"name": n, "unit": u, "kind": "counter" if c else "gauge"} for n, u, c in rows]
-        return msgspec.json.encode({"v": VERSION, "metrics": metrics})
-
-    @property
-    def id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the canonical content."""
-        return hashlib.sha256(self.encode()).hexdigest()[:16]
+def schema_id(schema: Schema) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the canonical content."""
+    return hashlib.sha256(encode_schema(schema)).hexdigest()[:16]
 
 
 class _Metric(msgspec.Struct):
@@ -82,33 +68,6 @@ def decode_schema(raw: bytes) -> Schema:
     if len(set(names)) != len(names) or not 0 < len(names) <= METRICS_MAX:
         raise InvalidRecord("bad-schema", f"names must differ and be 1 to {METRICS_MAX}")
     return Schema(names, tuple(m.kind == "counter" for m in found), tuple(m.unit for m in found))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A decoded frame: ``values`` in the order of ``metrics``, missing ones NaN."""
-
-    node: str
-    ts: float
-    schema: Schema
-    values: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class TelemetryTick:
-    """Source time on a telemetry partition."""
-
-    ts: float
-    history: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node works for a job from ``ts`` on (None: for none)."""
-
-    node: str
-    job: str | None
-    ts: float
 
 
 class _Json(msgspec.Struct):
@@ -233,15 +192,15 @@ class FrameDecoder:
     def _clean(self, values: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]:
         """Values with NaN for every one that is no measurement; the reasons are counted."""
         size = np.abs(values)
-        if size.max() < np.finfo(np.float32).max and values.min() >= 0 and size.max() < BLANK_MIN:
+        if size.max() < BLANK_MIN and values.min() >= 0:
             return values
-        infinite = size > np.finfo(np.float32).max
-        blank = ~infinite & (size >= BLANK_MIN) & (size <= 2.0**63)
-        negative = np.array(schema.counters) & (values < 0) & ~infinite & ~blank
-        self.missing["not-finite"] += int(infinite.sum())
+        endless = ~(size <= np.finfo(np.float32).max)
+        blank = (size >= BLANK_MIN) & (size <= 2.0**63)
+        negative = np.array(schema.counters) & (values < 0) & ~endless & ~blank
+        self.missing["not-finite"] += int(endless.sum())
         self.missing["blank"] += int(blank.sum())
         self.missing["negative-counter"] += int(negative.sum())
-        return np.where(infinite | blank | negative, np.nan, values)
+        return np.where(endless | blank | negative, np.nan, values)
 
 
 def _check(version: int, node: str, ts: float) -> None:

@@ -1,0 +1,59 @@
+"""Telemetry as the assessment reads it, whatever its encoding was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.signals import is_counter
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Ordered metric names, which of them count up, and their units."""
+
+    metrics: tuple[str, ...]
+    counters: tuple[bool, ...]
+    units: tuple[str, ...] = ()
+
+    @classmethod
+    def of_names(cls, metrics: tuple[str, ...]) -> Schema:
+        """The schema that JSON frames imply: kinds by the rules of naming, no units."""
+        return cls(metrics, tuple(map(is_counter, metrics)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """A frame read: ``values (metrics,)`` in the order of the schema, NaN where missing."""
+
+    node: str
+    ts: float
+    schema: Schema
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryTick:
+    """Source time on a telemetry partition; ``history`` says that a past is being loaded."""
+
+    ts: float
+    history: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node works for a job from ``ts`` on (None: for none)."""
+
+    node: str
+    job: str | None
+    ts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that cannot be read, and the reason under which it is counted."""
+
+    reason: str
+    detail: str = ""

@@ -1,0 +1,154 @@
+"""Everything the topics have told so far, folded into what a person looks at. No I/O, no clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.codecs.records import decode_assessment, decode_command, decode_event, decode_inventory
+from connectors.errors import InvalidRecord
+from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
+from infra.observer.fleet import FleetView
+from infra.observer.job import JobView
+from infra.observer.latency import Latencies
+from infra.observer.record import LogRecord
+from models.records import (
+    Assessment,
+    Command,
+    Counts,
+    Event,
+    Incident,
+    InventoryNode,
+    Membership,
+    NodeFate,
+    Outcome,
+    Progress,
+)
+
+READS = (ASSESSMENT, COMMAND, EVENT, INVENTORY, DEAD_LETTER)
+_HISTORY = b'"history":true'
+_COUNTS_KEY = b"counts"
+Told = Assessment | Counts | Command | Event | InventoryNode
+
+
+class View:
+    """A fold over the records of ``READS``, in the order of each partition.
+
+    The order between topics is not fixed, so nothing here depends on it.
+    """
+
+    def __init__(self) -> None:
+        self.fleet = FleetView()
+        self.jobs: dict[str, JobView] = {}
+        self.counts: dict[int, Counts] = {}
+        self.outcomes: dict[str, int] = {}
+        self.assessment_latency = Latencies()
+        self.command_latency = Latencies()
+        self.dead_letters = 0
+        self.unreadable = 0
+        self.last_appended: float | None = None
+        self._outcome_ids: set[str] = set()
+
+    def fold(self, record: LogRecord) -> Told | None:
+        """Take one record in; returns what it says, or None when it says nothing new to a person.
+
+        A record that cannot be read is counted in ``unreadable`` and otherwise passed over.
+        """
+        self.last_appended = max(self.last_appended or 0.0, record.appended)
+        if record.topic == DEAD_LETTER:
+            self.dead_letters += 1
+            return None
+        if record.topic == ASSESSMENT and record.key != _COUNTS_KEY and _HISTORY in record.value:
+            self.fleet.node((record.key or b"").decode(errors="replace")).note_past(record.value, record.appended)
+            return None
+        try:
+            return self._fold(record)
+        except InvalidRecord:
+            self.unreadable += 1
+            return None
+
+    def _fold(self, record: LogRecord) -> Told | None:
+        if not record.value:
+            return None
+        if record.topic == ASSESSMENT:
+            return self._assessment(decode_assessment(record.value), record)
+        if record.topic == COMMAND:
+            return self._command(decode_command(record.value), record)
+        if record.topic == EVENT:
+            return self._event(decode_event(record.value))
+        if record.topic == INVENTORY:
+            node = decode_inventory(record.value)
+            self.job(node.job).note_member(node)
+            return node
+        return None
+
+    def job(self, name: str) -> JobView:
+        """The view of a job, made when it is first heard of."""
+        view = self.jobs.get(name)
+        if view is None:
+            view = self.jobs[name] = JobView(name)
+        return view
+
+    def _assessment(self, told: Assessment | Counts, record: LogRecord) -> Told:
+        if isinstance(told, Counts):
+            known = self.counts.get(record.partition)
+            if known is None or told.cause.offset >= known.cause.offset:
+                self.counts[record.partition] = told
+            return told
+        if told.verdict != "unknown":
+            self.assessment_latency.note(told.ts, record.appended)
+        self.fleet.node(told.node).note(told, record.appended)
+        return told
+
+    def _command(self, command: Command, record: LogRecord) -> Told | None:
+        job = self.job(command.job)
+        if command.id in job.commands:
+            return None
+        job.note_command(command, self.command_latency.note(command.issued_at, record.appended))
+        return command
+
+    def _event(self, event: Event) -> Told | None:
+        match event:
+            case Outcome():
+                if event.id in self._outcome_ids:
+                    return None
+                self._outcome_ids.add(event.id)
+                self.outcomes[event.stage] = self.outcomes.get(event.stage, 0) + 1
+                self.job(event.job).note_outcome(event)
+            case Incident():
+                if event.job is not None:
+                    self.job(event.job).note_incident(event)
+            case Membership():
+                self.job(event.job).note_member(event)
+            case Progress():
+                self.job(event.job).note_progress(event)
+            case NodeFate():
+                if event.job is not None:
+                    self.job(event.job).note_fate(event)
+        return event
+
+    def total(self, count: str) -> int:
+        """One of the :class:`Counts` fields, summed over the partitions."""
+        return sum(int(getattr(counts, count)) for counts in self.counts.values())
+
+    def counted(self) -> dict[str, int]:
+        """Every count, summed over the partitions."""
+        names = ("assessed", "history", "late", "duplicates", "dead_letters", "ticks")
+        return {name: self.total(name) for name in names}
+
+    def overview(self) -> dict[str, Any]:
+        """What the page shows at once: fleet, jobs, counts, latencies."""
+        return {
+            "nodes": self.fleet.cells(),
+            "jobs": [self.jobs[name].to_json() for name in sorted(self.jobs)],
+            "counts": self.counted(),
+            "outcomes": dict(self.outcomes),
+            "unreadable": self.unreadable,
+            "latency_ms": self.latency_ms(),
+        }
+
+    def latency_ms(self) -> dict[str, dict[str, float | None]]:
+        """Percentiles from source time to the broker's append time, live records only."""
+        return {
+            "assessment": self.assessment_latency.summary(),
+            "command": self.command_latency.summary(),
+        }

@@ -1,0 +1,31 @@
+"""A seeded fleet of nodes that are healthy, look ill, or are about to die."""
+
+from experiments.fleet.fleet import Fleet, frame
+from experiments.fleet.metrics import INDEX, METRICS, NAMES, Metric
+from experiments.fleet.spec import (
+    FAULT_CLASSES,
+    FAULT_SHARES,
+    Benign,
+    Fault,
+    FaultClass,
+    FleetSpec,
+    ScriptedFault,
+    scripted_fleet,
+)
+
+__all__ = [
+    "FAULT_CLASSES",
+    "FAULT_SHARES",
+    "INDEX",
+    "METRICS",
+    "NAMES",
+    "Benign",
+    "Fault",
+    "FaultClass",
+    "Fleet",
+    "FleetSpec",
+    "Metric",
+    "ScriptedFault",
+    "frame",
+    "scripted_fleet",
+]

@@ -1,0 +1,146 @@
+"""When what happens: draws faults and look-alikes chunk by chunk, keeps the truth, and paints the causes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.fleet.episodes import Chatter, Episode, Failing, HotRoom, Idle, Service
+from experiments.fleet.latents import CHATTERERS, Latents
+from experiments.fleet.spec import FAULT_CLASSES, FAULT_SHARES, Benign, Fault, FleetSpec, LookAlike
+
+#: Intervals that a checkpoint's write takes.
+CHECKPOINT_STEPS = 6
+#: Nodes that a burst takes on average; 2 at least.
+BURST_NODES_MEAN = 3
+
+
+class Schedule:
+    """The story of a fleet, told in chunks of any fixed size, in order.
+
+    ``faults`` and ``benign`` are the truth as far as the story was told (a scripted fault is known from the start).
+    """
+
+    def __init__(self, spec: FleetSpec, rng: np.random.Generator) -> None:
+        self._spec, self._rng, self._names = spec, rng, spec.names
+        self.faults: list[Fault] = []
+        self.benign: list[Benign] = []
+        self._episodes: list[Episode] = []
+        self._jobs = np.array_split(np.arange(spec.nodes), -(-spec.nodes // spec.job_nodes))
+        self._racks = np.array_split(np.arange(spec.nodes), -(-spec.nodes // spec.rack_nodes))
+        self._next_stop = rng.exponential(spec.job_run_mean, len(self._jobs))
+        self._phase = rng.integers(0, spec.checkpoint_every, len(self._jobs))
+        self._free_from = np.zeros(spec.nodes)
+        self._job_of = np.repeat(np.arange(len(self._jobs)), [len(rows) for rows in self._jobs])
+        if spec.scripted is not None:
+            self._put_script()
+
+    def chunk(self, first: int, steps: int) -> Latents:
+        """The causes in ``[first, first + steps)``."""
+        self._stop_jobs(first + steps)
+        self._draw_faults(first, steps)
+        self._draw_look_alikes(first, steps)
+        latents = Latents.calm(steps, self._spec.nodes)
+        for episode in self._episodes:
+            episode.paint(latents, first)
+        self._episodes = [episode for episode in self._episodes if episode.end > first + steps]
+        self._write_checkpoints(latents, first)
+        return latents
+
+    def _put_script(self) -> None:
+        script = self._spec.scripted
+        assert script is not None  # noqa: S101
+        row = self._names.index(script.node)
+        failure = script.at_step + script.lead_steps
+        self._free_from[row] = np.inf
+        self._add_fault(row, FAULT_CLASSES.index(script.fault_class), script.at_step, failure, 1.3, 0.4)
+
+    def _add_fault(self, row: int, kind: int, onset: int, failure: int, amplitude: float, shape: float) -> None:
+        repair = self._spec.repair_median * float(np.exp(self._rng.standard_normal()))
+        back = failure + 1 + round(repair)
+        vanishing = 0.12 * float(self._rng.random() < 0.5)
+        self.faults.append(Fault(self._names[row], FAULT_CLASSES[kind], onset, failure, back))
+        self._episodes.append(Failing(row, kind, onset, failure, back, amplitude, shape, vanishing))
+        restart = failure + int(self._rng.integers(20, 60))
+        self._idle(np.setdiff1d(self._jobs[self._job_of[row]], [row]), failure, restart)
+
+    def _idle(self, rows: npt.NDArray[np.intp], start: int, end: int) -> None:
+        self._episodes.append(Idle(rows, start, end))
+        self._note(rows, "job_stop", start, end)
+
+    def _note(self, rows: Iterable[int], kind: LookAlike, start: int, end: int) -> None:
+        self.benign.extend(Benign(self._names[row], kind, start, end) for row in rows)
+
+    def _stop_jobs(self, until: int) -> None:
+        for job in np.flatnonzero(self._next_stop < until):
+            while self._next_stop[job] < until:
+                start = int(self._next_stop[job])
+                end = start + int(self._rng.integers(30, 120))
+                self._idle(self._jobs[job], start, end)
+                self._next_stop[job] = end + self._rng.exponential(self._spec.job_run_mean)
+
+    def _strikes(self, rate: float, first: int, steps: int, places: int) -> list[tuple[int, int]]:
+        """(step, place) of events of ``rate`` per place and interval, in order of time."""
+        number = int(self._rng.poisson(rate * steps * places))
+        when = np.sort(self._rng.integers(first, first + steps, number))
+        return list(zip(when.tolist(), self._rng.integers(0, places, number).tolist(), strict=True))
+
+    def _draw_faults(self, first: int, steps: int) -> None:
+        spec, rng = self._spec, self._rng
+        for onset, row in self._strikes(spec.fault_rate, first, steps, spec.nodes):
+            kind = int(rng.choice(len(FAULT_CLASSES), p=list(FAULT_SHARES.values())))
+            sudden = bool(rng.random() < spec.sudden_share)
+            lead = (
+                0
+                if sudden
+                else max(1, round(spec.lead_median * float(np.exp(spec.lead_sigma * rng.standard_normal()))))
+            )
+            amplitude = float(np.exp(0.4 * rng.standard_normal()))
+            shape = float(rng.uniform(0.3, 1.2))
+            for struck in self._burst(row):
+                if self._free_from[struck] <= onset:
+                    self._add_fault(struck, kind, onset, onset + lead, amplitude, shape)
+                    self._free_from[struck] = self.faults[-1].back + 1
+
+    def _burst(self, row: int) -> list[int]:
+        """The node itself, or with some of its rack when the event is one of rack, switch or power."""
+        share = self._spec.burst_share
+        if self._rng.random() >= share / (BURST_NODES_MEAN - (BURST_NODES_MEAN - 1) * share):
+            return [row]
+        rack = self._racks[int(np.searchsorted([rows[-1] for rows in self._racks], row))]
+        others = self._rng.permutation(rack[rack != row])[: int(self._rng.integers(1, 2 * BURST_NODES_MEAN - 2))]
+        return [row, *others.tolist()]
+
+    def _draw_look_alikes(self, first: int, steps: int) -> None:
+        rate, rng = self._spec.look_alike_rate, self._rng
+        for start, rack in self._strikes(rate, first, steps, len(self._racks)):
+            end = start + int(rng.integers(150, 600))
+            self._episodes.append(HotRoom(self._racks[rack], start, end, float(rng.uniform(3, 9))))
+            self._note(self._racks[rack], "hot_room", start, end)
+        for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
+            end = start + round(300 * float(np.exp(0.6 * rng.standard_normal())))
+            chatter = float(0.3 * np.exp(0.7 * rng.standard_normal()))
+            self._episodes.append(Chatter(row, start, end, int(rng.integers(len(CHATTERERS))), chatter))
+            self._note([row], "noisy_counter", start, end)
+        for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
+            self._service(row, start, "driver_update", dark=int(rng.integers(2, 6)), away=int(rng.integers(8, 25)))
+        for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
+            self._service(row, start, "maintenance", dark=int(rng.integers(10, 40)), away=int(rng.integers(60, 300)))
+
+    def _free(self, strikes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those strikes whose node has no fault and is not being worked on."""
+        return [(step, row) for step, row in strikes if self._free_from[row] <= step]
+
+    def _service(self, row: int, start: int, kind: LookAlike, dark: int, away: int) -> None:
+        back = start + dark + away
+        self._episodes.append(Service(row, start, start + dark, back))
+        self._free_from[row] = back + 1
+        self._note([row], kind, start, back)
+
+    def _write_checkpoints(self, latents: Latents, first: int) -> None:
+        steps = np.arange(first, first + latents.load.shape[0])
+        for rows, phase in zip(self._jobs, self._phase, strict=True):
+            writing = (steps + phase) % self._spec.checkpoint_every < CHECKPOINT_STEPS
+            latents.writing[np.ix_(writing, rows)] = latents.load[np.ix_(writing, rows)]

@@ -1,0 +1,173 @@
+"""The fleet generator: its truth, its faults and look-alikes, and how they show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from experiments.fleet import (
+    FAULT_CLASSES,
+    FAULT_SHARES,
+    INDEX,
+    METRICS,
+    NAMES,
+    FaultClass,
+    Fleet,
+    FleetSpec,
+    ScriptedFault,
+    frame,
+    scripted_fleet,
+)
+from models.records import Frame
+
+#: For each class, a metric that must rise or fall before the failure, and the least change that shows, in its noise.
+SHOWS: dict[FaultClass, tuple[str, int]] = {
+    "hbm": ("DCGM_FI_DEV_MEMORY_TEMP", 1),
+    "link": ("DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", -1),
+    "pcie": ("training_step_time_seconds", 1),
+    "thermal": ("DCGM_FI_DEV_GPU_TEMP", 1),
+    "memory_leak": ("node_memory_MemAvailable_bytes", -1),
+    "disk": ("smartmon_current_pending_sector_raw_value", 1),
+    "power": ("node_hwmon_in_volts", -1),
+}
+
+
+@pytest.fixture(scope="module")
+def told() -> Fleet:
+    """A large fleet after 2,000 steps: enough faults for shares."""
+    fleet = Fleet(FleetSpec(nodes=240, seed=3, fault_rate=1 / 300, look_alike_rate=1 / 2_000, repair_median=20))
+    for _ in range(10):
+        fleet.block(200)
+    return fleet
+
+
+def test_metric_names_are_32_and_distinct() -> None:
+    assert len(METRICS) == len(set(NAMES)) == 32
+    assert [INDEX[name] for name in NAMES] == list(range(32))
+    assert all(metric.kind in ("gauge", "counter") and metric.unit for metric in METRICS)
+
+
+def test_shares_of_fault_classes_are_those_of_the_reference(told: Fleet) -> None:
+    assert sum(FAULT_SHARES.values()) == pytest.approx(1)
+    seen = Counter(fault.fault_class for fault in told.faults)
+    for name, share in FAULT_SHARES.items():
+        sigma = np.sqrt(share * (1 - share) / len(told.faults))
+        assert seen[name] / len(told.faults) == pytest.approx(share, abs=6 * sigma), name
+
+
+def test_four_in_ten_faults_come_without_a_sign(told: Fleet) -> None:
+    assert len(told.faults) > 700
+    assert np.mean([fault.sudden for fault in told.faults]) == pytest.approx(0.4, abs=0.08)
+
+
+def test_lead_times_follow_the_lognormal_law(told: Fleet) -> None:
+    leads = np.log([fault.failure - fault.onset for fault in told.faults if not fault.sudden])
+    assert np.median(leads) == pytest.approx(np.log(72), abs=0.15)
+    assert np.std(leads) == pytest.approx(0.8, abs=0.12)
+
+
+def test_every_look_alike_exists(told: Fleet) -> None:
+    seen = Counter(benign.kind for benign in told.look_alikes)
+    assert set(seen) == {"job_stop", "hot_room", "driver_update", "noisy_counter", "maintenance"}
+    assert min(seen.values()) >= 20
+
+
+def test_some_faults_strike_several_nodes_of_a_rack(told: Fleet) -> None:
+    racks = {name: row // told.spec.rack_nodes for row, name in enumerate(told.names)}
+    together = Counter((racks[f.node], f.onset, f.failure, f.fault_class) for f in told.faults)
+    in_bursts = sum(number for number in together.values() if number > 1)
+    assert max(together.values()) == 4
+    assert in_bursts / len(told.faults) == pytest.approx(0.12, abs=0.05)
+
+
+def test_a_node_has_one_fault_at_a_time(told: Fleet) -> None:
+    for name in told.names:
+        spans = [(fault.onset, fault.back) for fault in told.faults if fault.node == name]
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_truth_is_not_told_ahead_of_time() -> None:
+    fleet = Fleet(FleetSpec(nodes=50, seed=1, fault_rate=1 / 100, look_alike_rate=1 / 100))
+    fleet.block(10)
+    assert all(fault.onset < 10 for fault in fleet.faults)
+    assert all(benign.start < 10 for benign in fleet.look_alikes)
+
+
+@pytest.mark.parametrize("fault_class", FAULT_CLASSES)
+def test_each_class_shows_before_the_failure_and_the_node_is_silent_after_it(fault_class: FaultClass) -> None:
+    script = ScriptedFault("n05", fault_class, at_step=200, lead_steps=80)
+    fleet = Fleet(scripted_fleet(8, seed=5, fault=script))
+    values = fleet.block(300)
+    name, sign = SHOWS[fault_class]
+    column = values[:, 5, INDEX[name]]
+    before, late = column[100:200], column[240:280]
+    assert sign * (np.nanmean(late) - np.nanmean(before)) > 2 * np.nanstd(before)
+    assert np.isnan(values[280:, 5]).all()
+    assert not np.isnan(values[280:, 4]).all()
+    assert [(fault.node, fault.onset, fault.failure) for fault in fleet.faults] == [("n05", 200, 280)]
+
+
+def test_a_scripted_fault_leaves_the_other_nodes_as_they_were() -> None:
+    early, late = (ScriptedFault("n01", "hbm", at, 50) for at in (100, 110))
+    one, other = (Fleet(scripted_fleet(4, seed=9, fault=script)).block(150) for script in (early, late))
+    assert one[:64].tobytes() == other[:64].tobytes()
+    assert one[:, 2].tobytes() == other[:, 2].tobytes() or not np.array_equal(one[:, 1], other[:, 1], equal_nan=True)
+
+
+def test_a_checkpoint_burst_writes_to_disk_and_means_no_harm() -> None:
+    fleet = Fleet(FleetSpec(nodes=4, seed=2, fault_rate=0, look_alike_rate=0, missing=0, job_run_mean=1e9))
+    written = fleet.block(400)[:, 0, INDEX["node_disk_written_bytes_total"]]
+    rates = np.diff(written.astype(np.float64))
+    assert rates.max() > 50 * np.median(rates)
+    assert not fleet.faults
+
+
+def test_an_idle_job_reports_no_step_time_and_cools() -> None:
+    fleet = Fleet(FleetSpec(nodes=4, seed=2, fault_rate=0, look_alike_rate=0, missing=0, job_run_mean=150))
+    values = fleet.block(1_000)
+    stop = next(benign for benign in fleet.look_alikes if benign.kind == "job_stop" and benign.end < 1_000)
+    row = fleet.names.index(stop.node)
+    assert np.isnan(values[stop.start : stop.end, row, INDEX["training_step_time_seconds"]]).all()
+    temperature = values[:, row, INDEX["DCGM_FI_DEV_GPU_TEMP"]]
+    assert temperature[stop.end - 1] < temperature[stop.start - 1] - 15
+
+
+def test_stepping_is_the_same_as_a_block() -> None:
+    spec = FleetSpec(nodes=3, seed=4)
+    steps = Fleet(spec)
+    rows = [next(steps) for _ in range(70)]
+    assert np.stack(rows).tobytes() == Fleet(spec).block(70).tobytes()
+    assert steps.step == 70
+
+
+def test_another_seed_is_another_fleet() -> None:
+    assert Fleet(FleetSpec(seed=1)).block(5).tobytes() != Fleet(FleetSpec(seed=2)).block(5).tobytes()
+
+
+def test_names_widen_with_the_fleet() -> None:
+    assert FleetSpec(nodes=3).names == ("n00", "n01", "n02")
+    assert FleetSpec(nodes=1001).names[0] == "n0000"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"nodes": 0}, "nodes"), ({"missing": 1.5}, "missing"), ({"interval_s": float("nan")}, "interval_s")],
+)
+def test_a_wrong_spec_is_refused_by_name(wrong: dict[str, float], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        FleetSpec(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_script_for_no_node_is_refused() -> None:
+    with pytest.raises(ValueError, match="n99"):
+        scripted_fleet(4, 0, ScriptedFault("n99", "hbm", 1, 1))
+
+
+def test_a_row_becomes_a_frame_without_what_did_not_arrive() -> None:
+    row = np.full(len(NAMES), np.nan, np.float32)
+    assert frame("n00", 5.0, 3, row) is None
+    row[INDEX["DCGM_FI_DEV_GPU_TEMP"]] = 66
+    assert frame("n00", 5.0, 3, row) == Frame("n00", 5.0, 3, {"DCGM_FI_DEV_GPU_TEMP": 66.0})

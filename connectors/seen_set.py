@@ -1,0 +1,150 @@
+"""The durable memory of a cluster agent: which commands it has seen, where each stands, what is still to be published.
+
+One append-only file of JSON lines, written and fsynced before the effect that a line announces:
+
+- ``{"event": {…}, "command": {…}}``: a stage was entered (``command`` with the first stage only), or a fate was seen;
+- ``{"sent": "id"}``: the broker has acknowledged the event of this id.
+
+A last line that was cut off by a crash is dropped: what it announced has not begun. A damaged line anywhere else is a
+fault that is told, since commands might run twice without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from connectors.codecs.records import decode_command, decode_event, encode_command, encode_event
+from connectors.errors import Failed, InvalidRecord
+from models.command_protocol import Record
+from models.records import NodeFate, Outcome
+
+#: The file is rewritten with what still counts when it holds more lines than this.
+LINES_MAX = 20_000
+
+
+class SeenSet:
+    """Open, or create, the file at ``path``; raises :class:`Failed` when it is damaged or cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.records: list[Record] = []
+        self._pending: dict[str, Outcome | NodeFate] = {}
+        self._lines = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".new").unlink(missing_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._load()
+        _sync_folder(path.parent)
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Write stages that were entered, in one go; they are safe when this returns."""
+        for record in records:
+            self._pending[record.outcome.id] = record.outcome
+        self._write([_line(record.outcome, record) for record in records])
+
+    def append_fate(self, fate: NodeFate) -> None:
+        """Write a fate that must reach the decision log; it is safe when this returns."""
+        self._pending[fate.id] = fate
+        self._write([_line(fate)])
+
+    def pending(self) -> list[Outcome | NodeFate]:
+        """Return the events that the broker has not acknowledged, oldest first."""
+        return list(self._pending.values())
+
+    def settle(self, ids: Iterable[str]) -> None:
+        """Note that the broker holds these events. A crash may forget this: they are then published again."""
+        settled = [one for one in ids if self._pending.pop(one, None) is not None]
+        if settled:
+            self._append(b"".join(json.dumps({"sent": one}).encode() + b"\n" for one in settled))
+            self._lines += len(settled)
+
+    def needs_compaction(self) -> bool:
+        """Tell whether the file has grown so much that it should be rewritten."""
+        return self._lines > LINES_MAX
+
+    def compact(self, records: Sequence[Record]) -> None:
+        """Rewrite the file with ``records`` and what is still to be published; a crash leaves the old or the new."""
+        fresh = self._path.with_suffix(".new")
+        kept = {record.outcome.id for record in records}
+        lines = [_line(event) for event in self._pending.values() if event.id not in kept]
+        for record in records:
+            lines.append(_line(record.outcome, record))
+            if record.outcome.id not in self._pending:
+                lines.append(json.dumps({"sent": record.outcome.id}).encode() + b"\n")
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        _write_all(descriptor, b"".join(lines))
+        os.fsync(descriptor)
+        fresh.replace(self._path)
+        _sync_folder(self._path.parent)
+        os.close(self._file)
+        self._file, self._lines = descriptor, len(lines)
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._file)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        self._append(b"".join(lines))
+        os.fsync(self._file)
+        self._lines += len(lines)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            _write_all(self._file, data)
+        except OSError as fault:
+            raise Failed(f"{self._path} cannot be written: {fault.strerror}; no command is carried out") from fault
+
+    def _load(self) -> None:
+        data = self._path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) != len(data):
+            os.ftruncate(self._file, len(whole))
+        for number, line in enumerate(whole.splitlines(), 1):
+            self._take(line, number)
+
+    def _take(self, line: bytes, number: int) -> None:
+        try:
+            entry = json.loads(line)
+            if "sent" in entry:
+                self._pending.pop(entry["sent"], None)
+            else:
+                self._take_event(entry)
+        except (ValueError, KeyError, TypeError, InvalidRecord) as fault:
+            raise Failed(
+                f"{self._path} is damaged at line {number} ({fault}); look at what it held, then move it away: "
+                "commands that have not expired may then run a second time"
+            ) from fault
+        self._lines += 1
+
+    def _take_event(self, entry: dict[str, object]) -> None:
+        event = decode_event(json.dumps(entry["event"]).encode())
+        if not isinstance(event, Outcome | NodeFate):
+            raise InvalidRecord("wrong-kind", type(event).__name__)
+        self._pending[event.id] = event
+        if isinstance(event, Outcome):
+            raw = entry.get("command")
+            self.records.append(Record(event, decode_command(json.dumps(raw).encode()) if raw else None))
+
+
+def _line(event: Outcome | NodeFate, record: Record | None = None) -> bytes:
+    head = b'{"event":' + encode_event(event)
+    if record is not None and record.command is not None:
+        head += b',"command":' + encode_command(record.command)
+    return head + b"}\n"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

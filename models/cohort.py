@@ -1,9 +1,10 @@
 """Nodes that report the same metrics, side by side in columns: their windows, baselines and chains.
 
 A metric's *own units* are set once, when it was seen ``BASELINE_FRAMES`` times: from then on each value is
-(value − anchor) / unit, kept as float32; until then it tells nothing. In these units a slowly moving centre and scale follow the node (recipe and constants: exponential averages
-that count a deviation as at most three scales, so a fault neither drags the centre nor widens its own scale).
-Counters enter as their rate a second. A missing value stays NaN; a gap in time is a run of NaN frames.
+(value − anchor) / unit, kept as float32; until then it tells nothing. In these units a slowly moving centre and scale
+follow the node: exponential averages that count a deviation as at most three scales, so that a fault neither drags the
+centre nor widens its own scale. Counters enter as their rate a second. A missing value stays NaN; a gap in time is a
+run of NaN frames.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from models.limits import (
     HUBER_SCALES,
     INTERVAL_FRAMES_MIN,
     INTERVALS_LATE_MAX,
+    INTERVALS_SILENT_MAX,
     RANGE_FRAMES,
     SCALE_GROWTH_MAX,
     SCALE_MEMORY_S,
+    SKEW_S_MAX,
     UNITS_MAX,
     WINDOW_FRAMES,
     Z_MAX,
@@ -65,19 +68,12 @@ class Cohort:
         self.columns = signal_columns(metrics)
         self.size = 0
         width = len(metrics)
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("frames", "interval"), (0,)) | {
+            "window": (0, width, WINDOW_FRAMES),
+            "times": (0, WINDOW_FRAMES),
+        }
         self.state: dict[str, NDArray[Any]] = {
-            "window": np.full((0, width, WINDOW_FRAMES), np.nan, np.float32),
-            "times": np.full((0, WINDOW_FRAMES), np.nan, np.float64),
-            "frames": np.zeros(0, np.int64),
-            "seen": np.zeros((0, width), np.int64),
-            "interval": np.full(0, np.nan, np.float64),
-            "raw": np.full((0, width), np.nan, np.float64),
-            "anchor": np.zeros((0, width), np.float64),
-            "unit": np.ones((0, width), np.float64),
-            "centre": np.zeros((0, width), np.float32),
-            "scale": np.ones((0, width), np.float32),
-            "low": np.full((0, width), np.inf, np.float32),
-            "high": np.full((0, width), -np.inf, np.float32),
+            name: np.full(shapes.get(name, (0, width)), blank, dtype) for name, (blank, dtype) in _BLANK.items()
         }
         self.chains = Chains.empty(0, width)
 
@@ -92,10 +88,34 @@ class Cohort:
 
     def _grow(self, count: int) -> None:
         for name, array in self.state.items():
-            blank = np.full((count, *array.shape[1:]), _BLANK[name], array.dtype)
+            blank = np.full((count, *array.shape[1:]), *_BLANK[name])
             self.state[name] = np.concatenate([array, blank])
         chains = Chains.empty(count, len(self.metrics)).arrays()
         self.chains = Chains(**{n: np.concatenate([a, chains[n]]) for n, a in self.chains.arrays().items()})
+
+    def forget(self, row: int) -> None:
+        """Make a node's row as if it had never been seen."""
+        fresh = Chains.empty(1, len(self.metrics)).arrays()
+        for name, array in self.state.items():
+            array[row] = _BLANK[name][0]
+        for name, chain in self.chains.arrays().items():
+            chain[row] = fresh[name][0]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything learned, by name; the first axis of each is the node's row."""
+        everything = self.state | {f"chains.{name}": array for name, array in self.chains.arrays().items()}
+        return {name: array[: self.size] for name, array in everything.items()}
+
+    @classmethod
+    def from_arrays(
+        cls, metrics: tuple[str, ...], counters: tuple[bool, ...], arrays: dict[str, NDArray[Any]]
+    ) -> Cohort:
+        """The cohort whose :meth:`arrays` these are."""
+        cohort = cls(metrics, counters)
+        cohort.size = len(arrays["frames"])
+        cohort.state = {name: arrays[name] for name in cohort.state}
+        cohort.chains = Chains(**{name: arrays[f"chains.{name}"] for name in cohort.chains.arrays()})
+        return cohort
 
     def last_time(self, row: int) -> float:
         """Source time of the node's newest frame; NaN before the first."""
@@ -104,6 +124,16 @@ class Cohort:
     def interval_s(self, row: int) -> float:
         """The node's learned sampling interval in seconds; NaN until it is known."""
         return float(self.state["interval"][row])
+
+    def silent(self, now: float) -> NDArray[np.bool_]:
+        """Which nodes have missed more than ``INTERVALS_SILENT_MAX`` intervals at ``now``, or are ahead of it.
+
+        A node whose interval is not known yet is not called silent.
+        """
+        last, interval = self.state["times"][: self.size, -1], self.state["interval"][: self.size]
+        with np.errstate(invalid="ignore"):
+            silent: NDArray[np.bool_] = (now - last > INTERVALS_SILENT_MAX * interval) | (last - now > SKEW_S_MAX)
+        return silent
 
     def has_time(self, row: int, ts: float) -> bool:
         """Whether the window already holds a frame of this time."""
@@ -245,9 +275,19 @@ class Cohort:
 
 
 _BLANK: Final = {
-    "window": np.nan, "times": np.nan, "frames": 0, "seen": 0, "interval": np.nan, "raw": np.nan, "anchor": 0.0, "unit": 1.0,
-    "centre": 0.0, "scale": 1.0, "low": np.inf, "high": -np.inf,
-}  # fmt: skip
+    "window": (np.nan, np.float32),
+    "times": (np.nan, np.float64),
+    "frames": (0, np.int64),
+    "seen": (0, np.int64),
+    "interval": (np.nan, np.float64),
+    "raw": (np.nan, np.float64),
+    "anchor": (0.0, np.float64),
+    "unit": (1.0, np.float64),
+    "centre": (0.0, np.float32),
+    "scale": (1.0, np.float32),
+    "low": (np.inf, np.float32),
+    "high": (-np.inf, np.float32),
+}
 
 
 def own_unit(values: Doubles) -> tuple[float, float]:

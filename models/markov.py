@@ -8,6 +8,7 @@ A chain keeps transition counts with Dirichlet smoothing and exponential forgett
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Chains:
             last=np.full((rows, metrics), -1, np.int8),
         )
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The state by field name; each array's first axis is the row."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 

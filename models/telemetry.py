@@ -26,12 +26,16 @@ class Schema:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A frame read: ``values (metrics,)`` in the order of the schema, NaN where missing."""
+    """A frame read: ``values (metrics,)`` in the order of the schema, NaN where missing.
+
+    ``missing`` counts by reason the values that were sent and are no measurement.
+    """
 
     node: str
     ts: float
     schema: Schema
     values: NDArray[np.float64]
+    missing: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

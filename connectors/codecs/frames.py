@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -90,7 +90,7 @@ class _Packed(msgspec.Struct, array_like=True):
 
 
 class FrameDecoder:
-    """Reads telemetry records; remembers the layouts it has met and counts the values that were missing.
+    """Reads telemetry records; remembers the layouts it has met.
 
     Parameters
     ----------
@@ -99,7 +99,6 @@ class FrameDecoder:
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self.schemas = schemas
-        self.missing: Counter[str] = Counter()
         self._json = msgspec.json.Decoder(_Json)
         self._packed = msgspec.msgpack.Decoder(_Packed)
         self._layouts: dict[tuple[str, ...], tuple[Schema, NDArray[np.intp]]] = {}
@@ -125,7 +124,7 @@ class FrameDecoder:
         if len(head.row) != 4 * len(schema.metrics):
             raise InvalidRecord("bad-row", f"{len(head.row)} bytes for {len(schema.metrics)} metrics")
         values = np.frombuffer(head.row, "<f4").astype(np.float64)
-        return Row(head.node, head.ts, schema, self._clean(values, schema))
+        return _clean(Row(head.node, head.ts, schema, values))
 
     def _from_json(self, raw: bytes) -> Row | TelemetryTick | Member:
         record = self._parse(raw)
@@ -162,13 +161,16 @@ class FrameDecoder:
         if layout is None:
             layout = self._learn_layout(names)
         schema, order = layout
+        found = list(record.metrics.values())
+        words = 0
         try:
-            values = np.array(list(record.metrics.values()), np.float64)
+            values = np.array(found, np.float64)
         except (TypeError, ValueError, OverflowError):
-            values = np.array([self._number(v) for v in record.metrics.values()], np.float64)
-        if values.ndim != 1:
-            values = np.array([self._number(v) for v in record.metrics.values()], np.float64)
-        return Row(record.node, record.ts, schema, self._clean(values[order], schema))
+            values = np.zeros(0)
+        if values.shape != (len(found),):
+            words = sum(v is not None and not _is_number(v) for v in found)
+            values = np.array([_number(v) for v in found], np.float64)
+        return _clean(Row(record.node, record.ts, schema, values[order]), words)
 
     def _learn_layout(self, names: tuple[str, ...]) -> tuple[Schema, NDArray[np.intp]]:
         if not 0 < len(names) <= METRICS_MAX:
@@ -179,28 +181,35 @@ class FrameDecoder:
             self._layouts[names] = layout
         return layout
 
-    def _number(self, value: object) -> float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            try:
-                return float(value)
-            except OverflowError:
-                return np.inf
-        if value is not None:
-            self.missing["not-a-number"] += 1
-        return np.nan
 
-    def _clean(self, values: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]:
-        """Values with NaN for every one that is no measurement; the reasons are counted."""
-        size = np.abs(values)
-        if size.max() < BLANK_MIN and values.min() >= 0:
-            return values
-        endless = ~(size <= np.finfo(np.float32).max)
-        blank = (size >= BLANK_MIN) & (size <= 2.0**63)
-        negative = np.array(schema.counters) & (values < 0) & ~endless & ~blank
-        self.missing["not-finite"] += int(endless.sum())
-        self.missing["blank"] += int(blank.sum())
-        self.missing["negative-counter"] += int(negative.sum())
-        return np.where(endless | blank | negative, np.nan, values)
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if _is_number(value) else np.nan
+    except OverflowError:
+        return np.inf
+
+
+def _clean(row: Row, words: int = 0) -> Row:
+    """The row with NaN for every value that is no measurement, counted by reason; ``words`` of them are not numbers."""
+    values = row.values
+    size = np.abs(values)
+    if size.max() < BLANK_MIN and values.min() >= 0:
+        return row
+    endless = ~(size <= np.finfo(np.float32).max)
+    blank = (size >= BLANK_MIN) & (size <= 2.0**63)
+    negative = np.array(row.schema.counters) & (values < 0) & ~endless & ~blank
+    counts = {
+        "not-a-number": words,
+        "not-finite": int(endless.sum()) - words,
+        "blank": int(blank.sum()),
+        "negative-counter": int(negative.sum()),
+    }
+    missing = tuple((reason, count) for reason, count in counts.items() if count)
+    return replace(row, values=np.where(endless | blank | negative, np.nan, values), missing=missing)
 
 
 def _check(version: int, node: str, ts: float) -> None:

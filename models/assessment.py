@@ -1,0 +1,296 @@
+"""The fold over one telemetry partition: frames in, assessments, incidents and counts out.
+
+The state is a function of the partition's records in their order, and each output follows from it; how the records
+were cut into batches shows nowhere (a property test). Between two control records the frames of different nodes do not
+touch each other, so they are taken in rounds, the k-th frame of every node in round k, each round vectorised.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.cohort import Cohort, Observed
+from models.incident import IncidentSettings, Latch
+from models.limits import SKEW_S_MAX
+from models.records import Assessment, Cause, Counts, Incident, Verdict, digest_id
+from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
+
+WORST_METRICS = 3
+
+Telemetry = Row | TelemetryTick | Member | Unreadable
+Conclusion = Assessment | Counts | Incident | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """The fault probability in use: features ``(rows, features) → (rows,)``, and the horizon it speaks of."""
+
+    probability: Callable[[NDArray[np.float32]], NDArray[np.float64]]
+    horizon_s: float
+
+
+@dataclass(slots=True)
+class Node:
+    """What is known of one node beside its columns in a cohort."""
+
+    cohort: Cohort
+    row: int
+    last_ts: float = -np.inf
+    silent: bool = False
+    job: str | None = None
+    latch: Latch = field(default_factory=Latch)
+    source: Schema | None = None  # the schema of the node's frames, as last met
+    order: NDArray[np.intp] | None = None  # from the source's columns to the cohort's; None when they are the same
+
+
+@dataclass(slots=True)
+class PartitionState:
+    """Everything learned from one telemetry partition."""
+
+    cohorts: dict[tuple[tuple[str, ...], tuple[bool, ...]], Cohort] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    jobs: dict[str, str | None] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    now: float = -np.inf
+    history: bool = False
+
+
+class Assessor:
+    """Assesses the nodes of one telemetry partition.
+
+    Parameters
+    ----------
+    topic, partition : where the records come from; they go into causes and evidence.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        foresight: Foresight,
+        incidents: IncidentSettings,
+        state: PartitionState | None = None,
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.foresight = foresight
+        self.incidents = incidents
+        self.state = state or PartitionState()
+
+    def apply(self, records: Iterable[tuple[int, Telemetry]]) -> list[tuple[int, Conclusion]]:
+        """Take (offset, record) in order; returns (offset, conclusion) in order."""
+        concluded: list[tuple[int, Conclusion]] = []
+        frames: list[tuple[int, Row]] = []
+        for offset, record in records:
+            if isinstance(record, Row):
+                frames.append((offset, record))
+                continue
+            concluded += self._frames(frames)
+            frames = []
+            concluded += [(offset, conclusion) for conclusion in self._control(offset, record)]
+        concluded += self._frames(frames)
+        return concluded
+
+    def _control(self, offset: int, record: TelemetryTick | Member | Unreadable) -> list[Conclusion]:
+        state = self.state
+        if isinstance(record, TelemetryTick):
+            return self._tick(offset, record)
+        if isinstance(record, Member):
+            state.jobs[record.node] = record.job
+            if record.node in state.nodes:
+                state.nodes[record.node].job = record.job
+            return []
+        state.counts["dead_letters"] += 1
+        return [record]
+
+    def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
+        """Time passes: nodes that fell silent become unknown, and the counts are told."""
+        state = self.state
+        state.now, state.history = max(state.now, tick.ts), tick.history
+        state.counts["ticks"] += 1
+        silent = {id(cohort): cohort.silent(state.now) for cohort in state.cohorts.values()}
+        out: list[Conclusion] = []
+        for name, node in state.nodes.items():
+            if silent[id(node.cohort)][node.row] and not node.silent:
+                node.silent = True
+                out.append(self._assessment(name, node, state.now, "unknown", Cause(self.partition, offset, len(out))))
+        out.append(self._counts(Cause(self.partition, offset, len(out))))
+        return out
+
+    def _counts(self, cause: Cause) -> Counts:
+        state = self.state
+        return Counts(ts=state.now, cause=cause, missing_values=dict(sorted(state.missing.items())), **state.counts)
+
+    def _frames(self, frames: Sequence[tuple[int, Row]]) -> list[tuple[int, Conclusion]]:
+        """Frames without a control record between them, in rounds of one frame a node."""
+        rounds: list[list[tuple[int, Row]]] = []
+        depth: Counter[str] = Counter()
+        for item in frames:
+            at = depth[item[1].node]
+            depth[item[1].node] = at + 1
+            if at == len(rounds):
+                rounds.append([])
+            rounds[at].append(item)
+        concluded: list[tuple[int, Conclusion]] = []
+        for one in rounds:
+            concluded += self._round(one)
+        concluded.sort(key=lambda pair: pair[0])
+        return concluded
+
+    def _round(self, frames: list[tuple[int, Row]]) -> list[tuple[int, Conclusion]]:
+        fresh: dict[int, list[tuple[int, Row, Node]]] = {}
+        concluded: list[tuple[int, Conclusion]] = []
+        for offset, row in frames:
+            if row.missing:
+                self.state.missing.update(dict(row.missing))
+            node = self._node(row)
+            if row.ts > node.last_ts:
+                fresh.setdefault(id(node.cohort), []).append((offset, row, node))
+            else:
+                concluded += self._late(offset, row, node)
+        for items in fresh.values():
+            concluded += self._fresh(items)
+        return concluded
+
+    def _fresh(self, items: list[tuple[int, Row, Node]]) -> list[tuple[int, Conclusion]]:
+        cohort = items[0][2].cohort
+        rows = np.array([node.row for _, _, node in items], np.intp)
+        ts = np.array([row.ts for _, row, _ in items], np.float64)
+        observed = cohort.advance(rows, ts, np.stack([_in_order(row, node) for _, row, node in items]))
+        for _, row, node in items:
+            node.last_ts, node.silent = row.ts, False
+        return self._conclude(cohort, items, observed, newest=True)
+
+    def _late(self, offset: int, row: Row, node: Node) -> list[tuple[int, Conclusion]]:
+        """A frame that is not the newest of its node: a duplicate, one within the grace, or one too late."""
+        cohort = node.cohort
+        if node.last_ts > self.state.now + SKEW_S_MAX and self.state.now > -np.inf:
+            cohort.forget(node.row)
+            node.last_ts = -np.inf
+            return self._fresh([(offset, row, node)])
+        if cohort.has_time(node.row, row.ts):
+            self.state.counts["duplicates"] += 1
+            return []
+        observed = cohort.insert(node.row, row.ts, _in_order(row, node))
+        if observed is None:
+            self.state.counts["late"] += 1
+            return []
+        return self._conclude(cohort, [(offset, row, node)], observed, newest=False)
+
+    def _conclude(
+        self, cohort: Cohort, items: list[tuple[int, Row, Node]], observed: Observed, *, newest: bool
+    ) -> list[tuple[int, Conclusion]]:
+        probability = self.foresight.probability(observed.features).tolist()
+        deviation = observed.deviation.tolist()
+        warm = observed.warm.tolist()
+        size = np.abs(np.where(np.isnan(observed.z), np.float32(0.0), observed.z))
+        order = np.argsort(-size, axis=-1, kind="stable")[:, :WORST_METRICS]
+        worst_z = np.take_along_axis(observed.z, order, axis=-1).tolist()
+        out: list[tuple[int, Conclusion]] = []
+        self.state.counts["history" if self.state.history else "assessed"] += len(items)
+        for at, (offset, row, node) in enumerate(items):
+            cause = Cause(self.partition, offset)
+            if not warm[at]:
+                out.append((offset, self._assessment(row.node, node, row.ts, "warming", cause)))
+                continue
+            p, d = round(probability[at], 6), round(deviation[at], 4)
+            incident = self._incident(offset, row, node, p, d) if newest else None
+            worst = tuple(
+                (cohort.metrics[m], round(z, 3)) for m, z in zip(order[at].tolist(), worst_z[at], strict=True)
+            )
+            verdict: Verdict = "healthy" if p < self.incidents.theta else "suspect"
+            if node.latch.incident is not None:
+                verdict = "failing"
+            out.append((offset, self._assessment(row.node, node, row.ts, verdict, cause, p, d, worst)))
+            if incident is not None:
+                out.append((offset, incident))
+                if incident.state == "closed":
+                    node.latch.incident = None
+        return out
+
+    def _assessment(
+        self,
+        name: str,
+        node: Node,
+        ts: float,
+        verdict: Verdict,
+        cause: Cause,
+        probability: float | None = None,
+        deviation: float | None = None,
+        worst: tuple[tuple[str, float], ...] = (),
+    ) -> Assessment:
+        return Assessment(
+            node=name,
+            ts=ts,
+            verdict=verdict,
+            cause=cause,
+            job=node.job,
+            probability=probability,
+            deviation=deviation,
+            incident=node.latch.incident,
+            worst=worst,
+            history=self.state.history,
+        )
+
+    def _incident(self, offset: int, row: Row, node: Node, probability: float, deviation: float) -> Incident | None:
+        latch = node.latch
+        transition = latch.advance(probability, self.incidents)
+        if transition is None:
+            return None
+        if transition == "opened":
+            latch.incident = digest_id("incident", row.node, self.topic, self.partition, offset)
+        incident = str(latch.incident)
+        return Incident(
+            id=f"{incident}/{latch.serial}",
+            job=node.job,
+            node=row.node,
+            at=row.ts,
+            incident=incident,
+            state=transition,
+            probability=probability,
+            deviation=deviation,
+            horizon_s=self.foresight.horizon_s,
+            history=self.state.history,
+            evidence=(f"{self.topic}/{self.partition}/{offset}",),
+        )
+
+    def _node(self, row: Row) -> Node:
+        """The node of a frame, with columns for every metric that the frame names."""
+        node = self.state.nodes.get(row.node)
+        if node is None:
+            cohort = self._cohort(row.schema)
+            node = Node(cohort, int(cohort.add()[0]), job=self.state.jobs.get(row.node))
+            self.state.nodes[row.node] = node
+        if row.schema is not node.source:
+            self._adopt(node, row.schema)
+        return node
+
+    def _adopt(self, node: Node, source: Schema) -> None:
+        """Frames come in another schema; if it has new metrics the node learns anew, with the old and the new."""
+        kinds = dict(zip(node.cohort.metrics, node.cohort.counters.tolist(), strict=True))
+        added = {m: c for m, c in zip(source.metrics, source.counters, strict=True) if m not in kinds}
+        if added:
+            names = tuple(sorted(kinds | added))
+            node.cohort = self._cohort(Schema(names, tuple((kinds | added)[n] for n in names)))
+            node.row = int(node.cohort.add()[0])
+        place = {metric: at for at, metric in enumerate(source.metrics)}
+        same = node.cohort.metrics == source.metrics
+        node.order = None if same else np.array([place.get(m, len(place)) for m in node.cohort.metrics], np.intp)
+        node.source = source
+
+    def _cohort(self, schema: Schema) -> Cohort:
+        key = (schema.metrics, schema.counters)
+        if key not in self.state.cohorts:
+            self.state.cohorts[key] = Cohort(*key)
+        return self.state.cohorts[key]
+
+
+def _in_order(row: Row, node: Node) -> NDArray[np.float64]:
+    """The frame's values in the columns of the node's cohort; a metric that it lacks is missing."""
+    return row.values if node.order is None else np.append(row.values, np.nan)[node.order]

@@ -155,9 +155,14 @@ class Spool:
         if self._segments and self._segments[0] is head:
             self._note_start(head)
 
-    def put_back(self) -> None:
-        """The records last taken are not with the broker: they will be taken again."""
+    def drop_all(self) -> int:
+        """Throw away what waits here; returns the number of frames, which the caller counts."""
+        frames = self.frames
         self._taken.clear()
+        self._end_writing()
+        for segment in list(self._segments):
+            self._remove(segment)
+        return frames
 
     def close(self) -> None:
         """Let go of the directory; what waits there waits for the next to open it."""

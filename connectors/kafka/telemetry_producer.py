@@ -1,6 +1,6 @@
-"""Puts telemetry on the broker, or on disk while the broker is away, and can say at any time what became of each frame.
+"""Puts telemetry on the broker, or on disk while the broker is away, and can always say what became of each frame.
 
-Every frame made is, in the end, one of: sent (acknowledged by the broker), spooled (on disk for the next run) or dropped
+Every frame made is, in the end, one of: sent (acknowledged by the broker), spooled (on disk for the next run), dropped
 for a reason; :class:`Tally` adds up. Order is kept: while a record waits in the spool, later ones go behind it.
 
 Waiting is not a failure. The link's client repeats by itself, and being idempotent without making duplicates, so a
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from connectors.codecs.frames import encode_json_frame, encode_packed_frame, encode_schema, schema_id
@@ -66,15 +67,14 @@ class TelemetryProducer:
     monotonic : a clock in seconds that never goes back
     """
 
-    def __init__(
-        self, link: Link, spool: Spool, partitions: Mapping[str, int], monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, link: Link, spool: Spool, partitions: Mapping[str, int], monotonic: Callable[[], float]) -> None:
         self._link, self._spool, self._partitions, self._monotonic = link, spool, partitions, monotonic
         self._tally = Tally(restored=spool.frames + spool.dropped[TORN])
         self._dropped: Counter[str] = Counter()
         self._in_flight: dict[int, tuple[Outbound, float]] = {}
         self._waiting_frames = 0
-        self._drained: set[int] = set()
+        self._batch: set[int] = set()
+        self._batch_done_frames = 0
         self._returned: list[tuple[int, Outbound]] = []
         self._retry_at = 0.0
         self._token = 0
@@ -83,7 +83,7 @@ class TelemetryProducer:
     @property
     def tally(self) -> Tally:
         """What became of the frames so far."""
-        self._tally.spooled = self._spool.frames - sum(self._in_flight[t][0].is_frame for t in self._drained)
+        self._tally.spooled = self._spool.frames - self._batch_done_frames
         self._tally.waiting = self._waiting_frames + sum(record.is_frame for _, record in self._returned)
         self._tally.dropped = {k: v for k, v in (self._dropped + self._spool.dropped).items() if v}
         return self._tally
@@ -149,26 +149,23 @@ class TelemetryProducer:
         self._link.close(0.0)
         for token, what in self._link.settled(0.0):
             self._settle(token, what)
-        self._spool.put_back()
-        self._drained.clear()
-        left = [record for _, record in self._undelivered()]
-        self._in_flight.clear()
-        self._returned.clear()
-        self._waiting_frames = 0
-        self._dropped[UNDELIVERED] += sum(record.is_frame for record in left if record.history or not keep)
+        flying = [(token, record) for token, (record, _) in self._in_flight.items()]
+        left = sorted(flying + self._returned, key=itemgetter(0))
+        self._forget_all()
         if keep:
-            self._spool.prepend(record for record in left if not record.history)
-        tally = self.tally
+            self._spool.prepend(record for _, record in left if not record.history)
+        self._dropped[UNDELIVERED] += sum(record.is_frame for _, record in left if record.history or not keep)
         if not keep:
-            tally.dropped[UNDELIVERED] = tally.dropped.get(UNDELIVERED, 0) + tally.spooled
-            tally.spooled = 0
-        tally.dropped = {reason: number for reason, number in tally.dropped.items() if number}
+            self._dropped[UNDELIVERED] += self._spool.drop_all()
         self._spool.close()
-        return tally
+        return self.tally
 
-    def _undelivered(self) -> list[tuple[int, Outbound]]:
-        direct = [(token, record) for token, (record, _) in self._in_flight.items()]
-        return sorted(self._returned + direct, key=lambda pair: pair[0])
+    def _forget_all(self) -> None:
+        self._spool.forget()
+        self._in_flight.clear()
+        self._batch.clear()
+        self._returned.clear()
+        self._waiting_frames = self._batch_done_frames = 0
 
     def _encode(self, frame: Frame | RowFrame) -> bytes:
         if isinstance(frame, Frame):
@@ -193,9 +190,12 @@ class TelemetryProducer:
         return not self.has_room() or self._monotonic() - since > PATIENCE_S
 
     def _hand_over(self, record: Outbound) -> int:
+        self._waiting_frames += record.is_frame
+        return self._send(record)
+
+    def _send(self, record: Outbound) -> int:
         self._token += 1
         self._in_flight[self._token] = record, self._monotonic()
-        self._waiting_frames += record.is_frame
         self._link.send(self._token, record)
         return self._token
 
@@ -203,8 +203,12 @@ class TelemetryProducer:
         found = self._in_flight.pop(token, None)
         if found is None:
             return
-        record = found[0]
-        self._waiting_frames -= record.is_frame
+        record, _ = found
+        if token in self._batch:
+            self._batch.discard(token)
+            self._batch_done_frames += record.is_frame
+        else:
+            self._waiting_frames -= record.is_frame
         if what == SENT:
             self._tally.sent += record.is_frame
             self._tally.sent_history += record.is_frame and record.history
@@ -215,4 +219,22 @@ class TelemetryProducer:
             self._retry_at = self._monotonic() + RETRY_S
 
     def _drain(self) -> None:
-        raise NotImplementedError
+        """Send on from the spool, once nothing that comes before it is under way."""
+        if self._in_flight:
+            return
+        self._spool.forget()
+        self._batch_done_frames = 0
+        if self._monotonic() < self._retry_at:
+            return
+        self._queue_again()
+        records = self._spool.take(DRAIN_RECORDS) if not self._in_flight else []
+        self._batch = {self._send(record) for record in records}
+
+    def _queue_again(self) -> None:
+        """What the broker did not take for now goes before all others: into the spool, or a past straight out again."""
+        again = [record for _, record in sorted(self._returned, key=itemgetter(0))]
+        self._returned.clear()
+        self._spool.prepend(record for record in again if not record.history)
+        for record in again:
+            if record.history:
+                self._hand_over(record)

@@ -1,0 +1,138 @@
+"""The simulated fleet as telemetry: its last hours as history, then a sample of every node at each interval.
+
+One node begins to fail, by script, a little after the wait is over. Until then nobody knows at which step that will be,
+so the fleet is then made anew with the fault at its place and brought to the same step. What it would have shown before
+differs in a few chance events at most (it draws them in chunks, the fault's included), so its counters go on from
+where they stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.ports import Moment, RowFrame
+from experiments.fleet import METRICS, Fleet, FleetSpec, ScriptedFault, scripted_fleet
+from models.telemetry import Schema
+
+HISTORY_FRAMES_MAX: Final = 50_000
+HISTORY_S_MAX: Final = 4 * 3600.0
+#: The script: signs from so many seconds after the release, death so many seconds later.
+ONSET_S: Final = 10.0
+LEAD_S: Final = 90.0
+SEED: Final = 7
+_NEVER: Final = 10**9
+SCHEMA: Final = Schema(
+    tuple(metric.name for metric in METRICS),
+    tuple(metric.is_counter for metric in METRICS),
+    tuple(metric.unit for metric in METRICS),
+)
+_COUNTERS: Final = np.array(SCHEMA.counters)
+_COMPARED: Final = 256  # samples looked through for a counter's last known value
+
+
+@dataclass(frozen=True, slots=True)
+class FailingNode:
+    """What the script has in store: source times in Unix seconds of the first sign and of the death."""
+
+    node: str
+    onset: float
+    failure: float
+
+
+def failing_node(names: tuple[str, ...]) -> str:
+    """The node that the script lets fail: the third, or the last of fewer."""
+    return names[min(2, len(names) - 1)]
+
+
+class FleetSource:
+    """A fleet of ``nodes`` nodes as a :class:`connectors.ports.Source`.
+
+    Parameters
+    ----------
+    nodes : number of nodes
+    start : wall clock in Unix seconds; history ends one interval before it
+    interval_s : seconds between two samples
+    with_history : whether there is a past
+    seed : the same seed gives the same samples
+    """
+
+    brings_ticks = False
+    flows_while_waiting = True
+    repeatable = True
+
+    def __init__(
+        self, nodes: int, start: float, interval_s: float = 1.0, *, with_history: bool = True, seed: int = SEED
+    ) -> None:
+        self.schemas = (SCHEMA,)
+        self.fault: FailingNode | None = None
+        self._interval_s, self._start = interval_s, start
+        self._nodes, self._seed = nodes, seed
+        self._fleet = Fleet(self._spec(_NEVER))
+        self._ahead: NDArray[np.float32] = np.zeros((nodes, len(METRICS)), np.float32)
+        self._past = history_steps(nodes, interval_s) if with_history else 0
+
+    def history(self) -> Iterator[Moment]:
+        """The last hours, at most ``HISTORY_FRAMES_MAX`` frames, ending one interval before the start."""
+        while self._fleet.step < self._past:
+            yield self._moment(0.0)
+
+    def live(self, start: float) -> Iterator[Moment]:
+        """A moment each interval from ``start``, which has to be the start that the source was made with."""
+        if start != self._start:
+            raise ValueError(f"the history of this fleet ends at {self._start}, not at {start}")
+        while True:
+            yield self._moment((self._fleet.step - self._past) * self._interval_s)
+
+    def release(self) -> None:
+        """Let the script begin: the fault's first sign comes ``ONSET_S`` from now."""
+        onset = self._fleet.step + round(ONSET_S / self._interval_s)
+        lead = max(1, round(LEAD_S / self._interval_s))
+        before, scripted = Fleet(self._spec(_NEVER)), Fleet(self._spec(onset, lead))
+        step = self._fleet.step
+        self._ahead = _last_known(before.block(step)[-_COMPARED:] - scripted.block(step)[-_COMPARED:])
+        self._fleet = scripted
+        self.fault = FailingNode(failing_node(scripted.names), self._ts(onset), self._ts(onset + lead))
+
+    def _spec(self, at_step: int, lead_steps: int = 1) -> FleetSpec:
+        names = FleetSpec(nodes=self._nodes).names
+        fault = ScriptedFault(failing_node(names), "hbm", at_step, lead_steps)
+        return scripted_fleet(self._nodes, self._seed, fault, self._interval_s)
+
+    def _ts(self, step: int) -> float:
+        return self._start + (step - self._past) * self._interval_s
+
+    def _moment(self, due_s: float) -> Moment:
+        step = self._fleet.step
+        return Moment(self._ts(step), due_s, self._sampler(step))
+
+    def _sampler(self, step: int) -> Callable[[], list[RowFrame]]:
+        """Sample when it is due, as the fault may be put in until then; a silent node gives no frame."""
+
+        def take() -> list[RowFrame]:
+            rows = next(self._fleet)
+            rows[:, _COUNTERS] = np.maximum(rows + self._ahead, 0)[:, _COUNTERS]
+            arrived = ~np.isnan(rows).all(axis=1)
+            return [
+                RowFrame(name, self._ts(step), step, SCHEMA, row)
+                for name, row, here in zip(self._fleet.names, rows, arrived, strict=True)
+                if here
+            ]
+
+        return take
+
+
+def _last_known(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(steps, …) → (…)``: at each place the last value that is not NaN, or 0."""
+    known = ~np.isnan(values)
+    last = len(values) - 1 - known[::-1].argmax(axis=0)
+    return np.where(known.any(axis=0), np.take_along_axis(values, last[None], axis=0)[0], np.float32(0))
+
+
+def history_steps(nodes: int, interval_s: float) -> int:
+    """Number of samples of each node in the past."""
+    return min(HISTORY_FRAMES_MAX // nodes, int(HISTORY_S_MAX / interval_s))

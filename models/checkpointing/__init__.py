@@ -1,0 +1,27 @@
+"""Checkpoint policies: how often a job should write a checkpoint; one policy a file."""
+
+from __future__ import annotations
+
+from models.checkpointing.accrual import Accrual, bounded_rate
+from models.checkpointing.base import CheckpointPolicy, Situation
+from models.checkpointing.paper import Paper
+from models.checkpointing.young import Young, young_interval_s
+from models.policy_settings import PolicySettings
+
+__all__ = [
+    "Accrual",
+    "CheckpointPolicy",
+    "Paper",
+    "Situation",
+    "Young",
+    "bounded_rate",
+    "checkpoint_policy",
+    "young_interval_s",
+]
+
+
+def checkpoint_policy(settings: PolicySettings) -> CheckpointPolicy:
+    """Return the policy that the settings name."""
+    if settings.checkpoint == "paper":
+        return Paper(settings.alpha, settings.beta)
+    return Young()

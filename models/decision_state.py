@@ -1,0 +1,85 @@
+"""The state of the decide fold over one partition of the decision log, and its exact encoding.
+
+The encoding is JSON that keeps the order of every mapping and the shortest exact form of every float, so that a fold
+which goes on from ``from_bytes(to_bytes(state))`` gives the same commands, byte for byte, as one never interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.job import Job
+from models.policy_settings import PolicySettings
+from models.recovery import HealthChain
+
+#: Written into every encoded state; another version is refused.
+STATE_VERSION = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class DecisionState:
+    """Everything that the decide fold remembers of one partition; the fold owns it and changes it in place.
+
+    ``now`` is the time of the newest tick, ``loading`` whether that tick was of history, ``seen`` when the id of each
+    event was first met (in that order), by the tick that was newest then.
+    """
+
+    settings: PolicySettings
+    now: float | None = None
+    loading: bool = False
+    seen: dict[str, float] = field(default_factory=dict)
+    chain: HealthChain = field(default_factory=HealthChain)
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    def job(self, name: str) -> Job:
+        """Return what is known of a job, from now on if nothing was."""
+        return self.jobs.setdefault(name, Job(name=name))
+
+    def reserved(self) -> frozenset[str]:
+        """Return the spares that some rescue has taken for itself."""
+        rescues = (rescue for job in self.jobs.values() for rescue in job.rescues.values())
+        return frozenset(rescue.spare for rescue in rescues if rescue.spare is not None)
+
+
+def to_bytes(state: DecisionState) -> bytes:
+    """Return the state, the parameters that it was made with included."""
+    content = {"v": STATE_VERSION, **dataclasses.asdict(state)}
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+
+
+def from_bytes(data: bytes, settings: PolicySettings) -> DecisionState:
+    """Return the state that :func:`to_bytes` was given, to go on under ``settings``.
+
+    Raises
+    ------
+    ValueError
+        If the data are of another version, or no state at all.
+    """
+    content = json.loads(data)
+    if not isinstance(content, dict) or content.pop("v", None) != STATE_VERSION:
+        raise ValueError(f"not a decision state of version {STATE_VERSION}")
+    content["settings"] = dataclasses.asdict(settings)
+    return typing.cast(DecisionState, _decode(DecisionState, content))
+
+
+def _decode(kind: Any, value: Any) -> Any:
+    """Build a value of the annotated type ``kind`` from what JSON made of it."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if value is None or kind is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _decode(next(one for one in arguments if one is not type(None)), value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: _decode(hints[name], one) for name, one in value.items()})
+    if origin is tuple:
+        return tuple(_decode(arguments[0], one) for one in value)
+    if origin is not None and origin is not typing.Literal:
+        key = arguments[0]
+        return {key(name): _decode(arguments[1], one) for name, one in value.items()}
+    return value

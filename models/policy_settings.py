@@ -1,0 +1,81 @@
+"""What an operator may set about deciding: rates, thresholds, levels, bounds and priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["observe", "checkpoint", "quarantine", "migrate"]
+#: What forestall may do on its own, each level including the ones before it.
+LEVELS: tuple[Level, ...] = ("observe", "checkpoint", "quarantine", "migrate")
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """Everything that a decision depends on beside the log.
+
+    Parameters
+    ----------
+    checkpoint, migration:
+        Names of the policies (``models.checkpointing``, ``models.recovery``).
+    level:
+        What may be done; ``observe`` issues no command.
+    theta:
+        θ of Eq. 1: a fault probability of at least θ is the health state ``failing``.
+    alpha, beta:
+        α and β of Eq. 2, in 1/s.
+    eta:
+        η of Eq. 6.
+    lambda1, lambda2:
+        Weights of ResourceCost and FaultImpact, both in rank-seconds.
+    node_mtbf_days:
+        Mean time between failures of one node, in days.
+    checkpoint_cost_s, migration_s, restart_s:
+        Priors of what is measured later: blocking time of a checkpoint, standstill of a planned migration, restart
+        after an unforeseen failure (s).
+    detection_s:
+        How long an unforeseen failure goes unnoticed (s).
+    min_gap_s, overhead_cap:
+        Least time between checkpoints (s), and the largest share of time that scheduled ones may block.
+    command_ttl_s, checkpoint_deadline_s:
+        When a command expires, and when a checkpoint that is not durable at every rank is given up (s).
+    stalled_after_s:
+        A job whose ranks told no progress for this long (s) is not asked for scheduled checkpoints.
+    claim_weight:
+        How many observed transitions the calibrated claim of the predictor is worth in Eq. 6.
+    retention_s:
+        How long commands are retained (s); an event older than that is ignored, its id remembered twice as long.
+    """
+
+    checkpoint: Literal["young", "paper"] = "young"
+    migration: Literal["paper"] = "paper"
+    level: Level = "observe"
+    theta: float = 0.5
+    alpha: float = 0.01
+    beta: float = 0.001
+    eta: float = 0.7
+    lambda1: float = 1.0
+    lambda2: float = 1.0
+    node_mtbf_days: float = 264.0
+    checkpoint_cost_s: float = 5.0
+    migration_s: float = 140.0
+    restart_s: float = 180.0
+    detection_s: float = 60.0
+    min_gap_s: float = 10.0
+    overhead_cap: float = 0.05
+    command_ttl_s: float = 60.0
+    checkpoint_deadline_s: float = 30.0
+    stalled_after_s: float = 30.0
+    claim_weight: float = 8.0
+    retention_s: float = 14 * DAY_S
+
+    def allows(self, level: Level) -> bool:
+        """Whether the level that is set includes ``level``.
+
+        >>> PolicySettings(level="quarantine").allows("checkpoint")
+        True
+        >>> PolicySettings().allows("checkpoint")
+        False
+        """
+        return LEVELS.index(self.level) >= LEVELS.index(level)

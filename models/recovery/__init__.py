@@ -1,0 +1,25 @@
+"""Recovery policies: whether a rank should leave a node under suspicion; one policy a file."""
+
+from __future__ import annotations
+
+from models.policy_settings import PolicySettings
+from models.recovery.base import Choice, RecoveryPolicy, Suspicion
+from models.recovery.chain import HealthChain, Move, State, health_state
+from models.recovery.paper import Paper
+
+__all__ = [
+    "Choice",
+    "HealthChain",
+    "Move",
+    "Paper",
+    "RecoveryPolicy",
+    "State",
+    "Suspicion",
+    "health_state",
+    "recovery_policy",
+]
+
+
+def recovery_policy(settings: PolicySettings) -> RecoveryPolicy:
+    """Return the policy that the settings name."""
+    return Paper(settings.eta, settings.theta, settings.lambda1, settings.lambda2, settings.claim_weight)

@@ -2,6 +2,7 @@
 
 from experiments.fleet.fleet import Fleet, frame
 from experiments.fleet.metrics import INDEX, METRICS, NAMES, Metric
+from experiments.fleet.recording import FleetRecording
 from experiments.fleet.spec import (
     FAULT_CLASSES,
     FAULT_SHARES,
@@ -23,6 +24,7 @@ __all__ = [
     "Fault",
     "FaultClass",
     "Fleet",
+    "FleetRecording",
     "FleetSpec",
     "Metric",
     "ScriptedFault",

@@ -30,7 +30,8 @@ class Observer:
     def __init__(self, spec: FleetSpec, rng: np.random.Generator) -> None:
         self._spec, self._rng = spec, rng
         self._offset = 1 + np.float32(_OFFSET_SHARE) * self._normal(spec.nodes, len(METRICS))
-        self._extra_events = _BUSY[EVENTS] * (np.exp(self._normal(*self._offset[:, EVENTS].shape)) - 1)
+        self._event_rate = _BUSY[EVENTS] * np.exp(self._normal(*self._offset[:, EVENTS].shape))
+        self._chunks = 0
         self._drift = self._normal(*self._offset[:, GAUGES].shape)
         self._noise = self._normal(*self._drift.shape)
         self._slow_load = np.ones(spec.nodes, np.float32)
@@ -51,7 +52,7 @@ class Observer:
         """What the counters show after up to an hour (or, of single events, 20,000 intervals) since the last start."""
         uptime = self._rng.random((self._spec.nodes, 1))
         flows = 3_600 * uptime * _BUSY[FLOWS]
-        events = self._rng.poisson(20_000 * uptime * (_BUSY[EVENTS] + self._extra_events))
+        events = self._rng.poisson(20_000 * uptime * self._event_rate)
         return np.concatenate([flows, events], axis=1)
 
     def _warm_up(self, load: Floats) -> Floats:
@@ -91,14 +92,24 @@ class Observer:
         flows = values[..., FLOWS] * self._offset[:, FLOWS]
         flows += _NOISE[FLOWS] * self._normal(*flows.shape)
         flows = np.maximum(flows, 0) * np.float32(self._spec.interval_s)
-        events = self._rng.poisson(values[..., EVENTS] + self._extra_events)
+        events = self._rng.poisson(self._event_rate, values[..., EVENTS].shape)
         totals = np.concatenate([flows, events], axis=-1)
+        self._add_caused(totals[..., FLOWS.stop - FLOWS.start :], values[..., EVENTS] - _BUSY[EVENTS])
         np.cumsum(totals, axis=0, out=totals)
         totals += self._totals
         for step, row in np.argwhere(latents.restarted):
             totals[step:, row] -= totals[step, row]
         self._totals = totals[-1].copy()
         values[..., COUNTERS] = totals
+
+    def _add_caused(self, events: npt.NDArray[np.float64], rate: Floats) -> None:
+        """Add the events that faults and chatter cause, each node's from a generator of its own.
+
+        So what happens to one node changes no sample of another, nor of its own past.
+        """
+        for row in np.flatnonzero(rate.any(axis=(0, 2))).tolist():
+            events[:, row] += np.random.default_rng([self._spec.seed, self._chunks, row]).poisson(rate[:, row])
+        self._chunks += 1
 
     def _lose(self, values: Floats, latents: Latents) -> None:
         """Put NaN where a sample, its GPU part, or a single value did not arrive."""

@@ -55,15 +55,18 @@ class Schedule:
         row = self._names.index(script.node)
         failure = script.at_step + script.lead_steps
         self._free_from[row] = np.inf
-        self._add_fault(row, FAULT_CLASSES.index(script.fault_class), script.at_step, failure, 1.3, 0.4)
+        kind = FAULT_CLASSES.index(script.fault_class)
+        self._add_fault(np.random.default_rng(self._spec.seed), row, kind, script.at_step, failure, 1.3, 0.4)
 
-    def _add_fault(self, row: int, kind: int, onset: int, failure: int, amplitude: float, shape: float) -> None:
-        repair = self._spec.repair_median * float(np.exp(self._rng.standard_normal()))
+    def _add_fault(
+        self, rng: np.random.Generator, row: int, kind: int, onset: int, failure: int, amplitude: float, shape: float
+    ) -> None:
+        repair = self._spec.repair_median * float(np.exp(rng.standard_normal()))
         back = failure + 1 + round(repair)
-        vanishing = 0.12 * float(self._rng.random() < 0.5)
+        vanishing = 0.12 * float(rng.random() < 0.5)
         self.faults.append(Fault(self._names[row], FAULT_CLASSES[kind], onset, failure, back))
         self._episodes.append(Failing(row, kind, onset, failure, back, amplitude, shape, vanishing))
-        restart = failure + int(self._rng.integers(20, 60))
+        restart = failure + int(rng.integers(20, 60))
         self._idle(np.setdiff1d(self._jobs[self._job_of[row]], [row]), failure, restart)
 
     def _idle(self, rows: npt.NDArray[np.intp], start: int, end: int) -> None:
@@ -101,7 +104,7 @@ class Schedule:
             shape = float(rng.uniform(0.3, 1.2))
             for struck in self._burst(row):
                 if self._free_from[struck] <= onset:
-                    self._add_fault(struck, kind, onset, onset + lead, amplitude, shape)
+                    self._add_fault(rng, struck, kind, onset, onset + lead, amplitude, shape)
                     self._free_from[struck] = self.faults[-1].back + 1
 
     def _burst(self, row: int) -> list[int]:

@@ -1,0 +1,35 @@
+"""A fleet as a recording to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.fleet.fleet import Fleet
+from experiments.fleet.latents import Floats
+from experiments.fleet.metrics import METRICS, NAMES
+from experiments.fleet.spec import FleetSpec
+
+_BLOCK_STEPS = 256
+
+
+class FleetRecording:
+    """What a fleet shows, and when which of its nodes failed, as far as it was told (a ``Recording`` of the training)."""
+
+    metrics = NAMES
+    counters = tuple(metric.is_counter for metric in METRICS)
+
+    def __init__(self, spec: FleetSpec) -> None:
+        self.interval_s = spec.interval_s
+        self._fleet = Fleet(spec)
+        self._row = {name: row for row, name in enumerate(self._fleet.names)}
+
+    def blocks(self, steps: int) -> Iterator[Floats]:
+        """The next ``steps`` samples in blocks ``(steps, nodes, metrics)``."""
+        while steps > 0:
+            yield self._fleet.block(min(steps, _BLOCK_STEPS))
+            steps -= _BLOCK_STEPS
+
+    def failures(self) -> list[tuple[int, int]]:
+        """(row, step) of every failure whose time has come."""
+        faults = self._fleet.faults
+        return [(self._row[fault.node], fault.failure) for fault in faults if fault.failure < self._fleet.step]

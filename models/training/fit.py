@@ -1,0 +1,157 @@
+"""Fitting in torch: the literal logistic form or a small network, on one thread, from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models.calibration import Calibration, Doubles, Labels, Platt, fit_isotonic, fit_platt, sigmoid
+from models.mlp import Layer, Predictor
+from models.training.examples import Examples
+
+Form = Literal["mlp", "logistic"]
+
+#: Standard deviations at which a normalised feature is cut off, and the least that counts as one.
+CLIP: Final = 5.0
+STD_MIN: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to fit. ``patience`` is the number of epochs without a better validation loss after which to stop."""
+
+    form: Form = "mlp"
+    seed: int = 0
+    hidden: int = 24
+    epochs: int = 40
+    patience: int = 6
+    batch: int = 4_096
+    rate: float = 2e-3
+    decay: float = 1e-4
+
+
+def fit(
+    recipe: Recipe,
+    parts: Mapping[str, Examples],
+    frame: Mapping[str, Any],
+    progress: Callable[[int, float, float], None] = lambda epoch, train, validation: None,
+) -> Predictor:
+    """Fit on ``train``, stop early by ``validation``, calibrate on ``calibration``; ``test`` is not looked at.
+
+    Parameters
+    ----------
+    frame : what the predictor is told of itself: ``feature_names``, ``horizon_s``, ``window``, ``provenance``.
+    progress : is told epoch, training loss and validation loss after each epoch.
+    """
+    train = parts["train"]
+    mean = train.features.mean(axis=0, dtype=np.float64)
+    std = np.maximum(train.features.std(axis=0, dtype=np.float64), STD_MIN)
+    normalised = {
+        name: torch.from_numpy(np.clip((parts[name].features - mean) / std, -CLIP, CLIP).astype(np.float32))
+        for name in ("train", "validation")
+    }
+    network = _train(recipe, normalised, parts, progress)
+    raw = Predictor(layers=layers_of(network), mean=mean, std=std, clip=CLIP, **frame)
+    return _calibrate(raw, parts["calibration"], recipe.form, frame)
+
+
+def build(recipe: Recipe, features: int) -> nn.Sequential:
+    """The network in torch: one linear layer, or two with max(0, x) between."""
+    torch.manual_seed(recipe.seed)
+    if recipe.form == "logistic":
+        return nn.Sequential(nn.Linear(features, 1))
+    return nn.Sequential(nn.Linear(features, recipe.hidden), nn.ReLU(), nn.Linear(recipe.hidden, 1))
+
+
+def layers_of(network: nn.Sequential) -> tuple[Layer, ...]:
+    """The linear layers of a network in float64."""
+    return tuple(
+        Layer(module.weight.detach().double().numpy().copy(), module.bias.detach().double().numpy().copy())
+        for module in network
+        if isinstance(module, nn.Linear)
+    )
+
+
+def _train(
+    recipe: Recipe,
+    normalised: Mapping[str, torch.Tensor],
+    parts: Mapping[str, Examples],
+    progress: Callable[[int, float, float], None],
+) -> nn.Sequential:
+    torch.set_num_threads(1)
+    network = build(recipe, normalised["train"].shape[1])
+    labels = {name: torch.from_numpy(parts[name].failed.astype(np.float32))[:, None] for name in normalised}
+    share = float(parts["train"].failed.mean())
+    loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(imbalance_weight(share)))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    shuffle = torch.Generator().manual_seed(recipe.seed)
+    best, best_state, waited = np.inf, network.state_dict(), 0
+    for epoch in range(recipe.epochs):
+        total = 0.0
+        for rows in torch.randperm(len(labels["train"]), generator=shuffle).split(recipe.batch):
+            optimiser.zero_grad()
+            value = loss(network(normalised["train"][rows]), labels["train"][rows])
+            value.backward()
+            optimiser.step()
+            total += float(value.detach()) * len(rows)
+        with torch.no_grad():
+            validation = float(loss(network(normalised["validation"]), labels["validation"]))
+        progress(epoch + 1, total / len(labels["train"]), validation)
+        if validation < best:
+            best, waited = validation, 0
+            best_state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        elif (waited := waited + 1) >= recipe.patience:
+            break
+    network.load_state_dict(best_state)
+    return network
+
+
+def imbalance_weight(share: float) -> float:
+    """Weight of a positive row: the square root of negatives per positive, a middle way that calibration then undoes.
+
+    >>> imbalance_weight(0.01)
+    9.9498743710662
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"{share:.0%} of the training rows are positive: a predictor needs rows of both outcomes")
+    return float(np.sqrt((1 - share) / share))
+
+
+def _calibrate(raw: Predictor, held: Examples, form: Form, frame: Mapping[str, Any]) -> Predictor:
+    logit = raw.logit(held.features)
+    kept = {"mean": raw.mean, "std": raw.std, "clip": raw.clip, **frame}
+    if form == "mlp":
+        return Predictor(layers=raw.layers, calibration=choose_calibration(logit, held), **kept)
+    platt = fit_platt(logit, held.failed)
+    layer = raw.layers[0]
+    folded = Layer(layer.weight * platt.slope, layer.bias * platt.slope + platt.intercept)
+    return Predictor(layers=(folded,), calibration=Platt(), **kept)
+
+
+def choose_calibration(logit: Doubles, held: Examples) -> Calibration:
+    """Platt or isotonic, whichever loses less on nodes that it was not fitted on; then fitted on all of them."""
+    fits: tuple[Callable[[Doubles, Labels], Calibration], ...] = (fit_platt, fit_isotonic)
+    odd = held.node % 2 == 1
+    losses = []
+    for fitted in fits:
+        halves = ((odd, ~odd), (~odd, odd))
+        losses.append(sum(_log_loss(fitted(logit[a], held.failed[a])(logit[b]), held.failed[b]) for a, b in halves))
+    return fits[int(np.argmin(losses))](logit, held.failed)
+
+
+def _log_loss(p: Doubles, failed: NDArray[np.bool_]) -> float:
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return float(-np.log(np.where(failed, p, 1 - p)).sum())
+
+
+def torch_probability(network: nn.Sequential, predictor: Predictor, features: NDArray[np.float32]) -> Doubles:
+    """The same probabilities computed by torch in double precision, to check numpy's against; uncalibrated."""
+    x = np.clip((features - predictor.mean) / predictor.std, -predictor.clip, predictor.clip)
+    with torch.no_grad():
+        return sigmoid(network.double()(torch.from_numpy(x)).numpy()[:, 0])

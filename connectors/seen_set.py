@@ -92,9 +92,11 @@ class SeenSet:
         self._lines += len(lines)
 
     def _append(self, data: bytes) -> None:
+        before = os.fstat(self._file).st_size
         try:
             _write_all(self._file, data)
         except OSError as fault:
+            os.ftruncate(self._file, before)
             raise Failed(f"{self._path} cannot be written: {fault.strerror}; no command is carried out") from fault
 
     def _load(self) -> None:

@@ -1,0 +1,401 @@
+"""The cluster agent: one loop that takes in commands, the rank's words and time, and carries instructions out.
+
+Everything that decides is in :mod:`models.command_protocol`; everything here is done in the loop's thread, in the order
+in which the protocol says it: what is recorded is durable before the effect that follows it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import Failed as EffectFailed
+from connectors.executors import Executor, Launch
+from connectors.seen_set import SeenSet
+from infra.agent.command_reader import CommandReader, Positions
+from infra.agent.job_spec import JobSpec
+from infra.agent.node_state import POSITIONS, SEEN
+from infra.agent.publisher import Publisher
+from infra.agent.rank_server import RankServer, socket_path
+from infra.clock import monotonic, now
+from models.command_protocol import (
+    Abandon,
+    CommandProtocol,
+    Delivered,
+    Durable,
+    Execute,
+    Failed,
+    Finished,
+    Instruction,
+    ProtocolEvent,
+    Record,
+    Resumed,
+    Staged,
+    TimePassed,
+)
+from models.records import Command, InventoryNode, NodeFate, Progress, digest_id
+
+LOOK_SECONDS = 0.2
+PROGRESS_SECONDS_MIN = 1.0
+#: How long a rank has to end by itself when its cluster agent is stopped, and what else may take time then.
+RANK_GRACE_SECONDS = 2.0
+LAST_WORDS_SECONDS = 3.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A record of the command topic; ``command`` is None where nobody can read it."""
+
+    partition: int
+    offset: int
+    command: Command | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """Events that have reached the decision log."""
+
+    ids: list[str]
+
+
+_Item = _Heard | _Settled | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What this cluster agent is for: a node, the job that may run on it, and the rank to start with (None: a spare).
+
+    ``life_s`` is how long a command can be alive; ``environment`` is what the rank gets beside the job's own.
+    """
+
+    node: str
+    job: JobSpec
+    rank: int | None
+    directory: Path
+    brokers: str
+    life_s: float
+    environment: Mapping[str, str]
+
+
+class ClusterAgent:
+    """Carries out the commands of one node; :meth:`run` returns when :meth:`stop` was called."""
+
+    def __init__(self, place: Place, executor: Executor, say: Say) -> None:
+        self._place, self._executor, self._say = place, executor, say
+        self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._stopping = False
+        self._seen = SeenSet(place.directory / SEEN)
+        self._protocol = CommandProtocol(place.node, self._seen.records)
+        self._seen.compact(self._protocol.records())
+        self._positions = Positions(place.directory / POSITIONS)
+        self._counts: Counter[str] = Counter()
+        self._step: int | None = None
+        self._resumed_from: int | None = None
+        self._training_ended = False
+        self._last_progress = 0.0
+        self._next_look = 0.0
+
+    def stop(self) -> None:
+        """Have :meth:`run` end the rank and return; may be called from a signal handler."""
+        self._stopping = True
+        self._items.put(None)
+
+    def run(self) -> dict[str, Any]:
+        """Work until stopped; return what was done."""
+        place = self._place
+        self._ranks = RankServer(socket_path(place.directory), self._items.put)
+        self._publisher = Publisher(place.brokers, lambda ids: self._items.put(_Settled(ids)), self._say)
+        self._publisher.tell(self._seen.pending())
+        self._begin()
+        reader = CommandReader(
+            place.brokers,
+            self._positions,
+            place.life_s,
+            lambda partition, offset, command: self._items.put(_Heard(partition, offset, command)),
+            self._say,
+        )
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            unsent = self._end(reader)
+        return {"node": place.node, "outcomes": dict(self._counts), "unsent": unsent, "last_step": self._step}
+
+    def _turn(self) -> None:
+        with suppress(queue.Empty):
+            self._take(self._items.get(timeout=max(0.0, self._next_look - monotonic())))
+        if monotonic() >= self._next_look:
+            self._next_look = monotonic() + LOOK_SECONDS
+            self._look()
+
+    def _take(self, item: _Item) -> None:
+        match item:
+            case None:
+                return
+            case _Settled():
+                self._seen.settle(item.ids)
+            case _Heard():
+                if item.command is not None and self._is_mine(item.command):
+                    self._happened(Delivered(item.command, now(), self._rank_of(item.command)))
+                self._positions.passed(item.partition, item.offset)
+            case _:
+                self._rank_said(item)
+
+    def _begin(self) -> None:
+        """Finish what an earlier run left half done, then see to the rank: adopt it, start it, or wait as a spare."""
+        self._happened(Resumed(now()))
+        record = self._executor.record
+        if record is None and self._place.rank is not None:
+            self._launch(self._place.rank, order=None, step=None)
+        elif record is not None and record.state == "stopped":
+            self._launch(record.rank, order=None, step=None)
+        elif record is not None and record.state == "running":
+            self._say(f"rank {record.rank} of {record.job} is taken over, process {record.pid}")
+        self._announce()
+
+    def _end(self, reader: CommandReader) -> int:
+        """End the rank, report open commands as failed, tell what is left to tell; return what could not be told."""
+        try:
+            for command in self._protocol.open_commands():
+                self._happened(Failed(command.id, now(), "the cluster agent was stopped"))
+        finally:
+            self._executor.stop(RANK_GRACE_SECONDS)
+        reader.close(1.0)
+        unsent = self._publisher.close(LAST_WORDS_SECONDS)
+        while not self._items.empty():
+            item = self._items.get()
+            if isinstance(item, _Settled):
+                self._seen.settle(item.ids)
+        self._ranks.close()
+        self._seen.close()
+        return unsent
+
+    def _look(self) -> None:
+        """What nobody tells: time goes by, and a rank may have ended."""
+        self._happened(TimePassed(now()))
+        self._look_at_rank()
+        if self._seen.needs_compaction():
+            self._seen.compact(self._protocol.records())
+
+    def _look_at_rank(self) -> None:
+        state = self._executor.state()
+        if state in {"ended", "died"}:
+            self._rank_ended(clean=state == "ended" or self._training_ended)
+
+    # -- commands
+
+    def _is_mine(self, command: Command) -> bool:
+        if command.node is not None:
+            return command.node == self._place.node
+        record = self._executor.record
+        runs = record is not None and record.state == "running" and record.job == command.job
+        return runs and (not command.ranks or (record is not None and record.rank in command.ranks))
+
+    def _rank_of(self, command: Command) -> int | None:
+        if command.action == "RESTORE" or self._executor.record is None:
+            return command.ranks[0] if command.ranks else None
+        return self._executor.record.rank
+
+    def _happened(self, *events: ProtocolEvent) -> None:
+        todo = deque(events)
+        while todo:
+            instructions = self._protocol.handle(todo.popleft())
+            for is_record, group in groupby(instructions, key=lambda one: isinstance(one, Record)):
+                if is_record:
+                    self._keep([one for one in group if isinstance(one, Record)])
+                else:
+                    for one in group:
+                        todo.extend(self._carry_out(one))
+
+    def _keep(self, records: list[Record]) -> None:
+        """Make stages durable, then publish them."""
+        self._seen.append(records)
+        self._publisher.tell([record.outcome for record in records])
+        for record in records:
+            outcome = record.outcome
+            self._counts[outcome.stage] += 1
+            why = f": {outcome.reason}" if outcome.reason else ""
+            self._say(f"{outcome.action} {outcome.command} {outcome.stage}{why}")
+
+    def _carry_out(self, instruction: Instruction) -> list[ProtocolEvent]:
+        match instruction:
+            case Execute(command=command):
+                if instruction.mode == "begin":  # after a restart a rank that is gone may have been ended by order
+                    self._look_at_rank()
+                effect = {"CHECKPOINT": self._checkpoint, "MIGRATE": self._migrate, "RESTORE": self._restore}
+                try:
+                    return effect[command.action](instruction)
+                except EffectFailed as fault:
+                    return [Failed(command.id, now(), str(fault))]
+            case Abandon(command=command):
+                self._ranks.push({"type": "cancel", "command": command.id})
+        return []
+
+    def _checkpoint(self, execute: Execute) -> list[ProtocolEvent]:
+        """Hand the order to the rank. One that is not there yet gets it when it calls."""
+        if self._executor.state() != "running":
+            raise EffectFailed("no rank runs here" if execute.mode == "begin" else "interrupted: the rank has ended")
+        self._order(execute.command, find=execute.mode == "find")
+        return []
+
+    def _order(self, command: Command, *, find: bool) -> None:
+        order = {"command": command.id, "order": command.generation, "step": command.step, "find": find}
+        self._ranks.push({"type": "checkpoint", **order})
+
+    def _migrate(self, execute: Execute) -> list[ProtocolEvent]:
+        """Kill the rank for real, or find that it is gone."""
+        record, command = self._executor.record, execute.command
+        if record is None or record.job != command.job or (command.ranks and record.rank not in command.ranks):
+            raise EffectFailed(f"rank {list(command.ranks)} of {command.job} does not run here")
+        if execute.mode == "find" and self._executor.state() == "running":
+            raise EffectFailed("interrupted: the command expired before the rank was killed")
+        self._executor.kill()
+        self._announce()
+        gone = [Failed(one.id, now(), "the rank was migrated away") for one in self._awaited_of_rank()]
+        return [Finished(command.id, now(), self._step), *gone]
+
+    def _restore(self, execute: Execute) -> list[ProtocolEvent]:
+        """Start the rank from the checkpoint, once; its first new step is what finishes the command."""
+        command, record = execute.command, self._executor.record
+        begun = record is not None and record.order == command.id
+        if begun and self._executor.state() == "running":
+            return []
+        if begun:
+            raise EffectFailed("interrupted: the rank has ended before its first step")
+        if execute.mode == "find":
+            raise EffectFailed("interrupted: the command expired before the rank was started")
+        if command.job != self._place.job.name:
+            raise EffectFailed(f"the job file of this node has no job {command.job!r}")
+        if len(command.ranks) != 1:
+            raise EffectFailed(f"one rank can be restored on a node, not {list(command.ranks)}")
+        self._launch(command.ranks[0], order=command.id, step=command.step)
+        self._announce()
+        return []
+
+    def _awaited_of_rank(self) -> list[Command]:
+        """Return the open commands that end with the rank that ran here."""
+        record = self._executor.record
+        return [
+            one
+            for one in self._protocol.open_commands()
+            if one.action == "CHECKPOINT" or (one.action == "RESTORE" and record is not None and record.order == one.id)
+        ]
+
+    # -- the rank
+
+    def _launch(self, rank: int, *, order: str | None, step: int | None) -> None:
+        place = self._place
+        environment = {
+            **place.environment,
+            **place.job.environment,
+            "FORESTALL_SOCKET": str(socket_path(place.directory)),
+            "FORESTALL_RANK": str(rank),
+            "FORESTALL_WORLD": str(place.job.world),
+            "FORESTALL_JOB": place.job.name,
+            "FORESTALL_NODE": place.node,
+        }
+        if step is not None:
+            environment["FORESTALL_RESUME_STEP"] = str(step)
+        self._step, self._resumed_from, self._training_ended = None, None, False
+        self._executor.start(
+            Launch(job=place.job.name, rank=rank, command=place.job.command, environment=environment, order=order)
+        )
+        self._say(f"rank {rank} of {place.job.name} is started" + (f" from step {step}" if step is not None else ""))
+
+    def _rank_said(self, message: Mapping[str, Any]) -> None:
+        """Take one message of the rank in; what is not as the protocol says is left out, and said."""
+        try:
+            self._understand(message)
+        except (KeyError, TypeError, ValueError) as fault:
+            self._say(f"the rank said what cannot be understood ({fault!r}): {message}")
+
+    def _understand(self, message: Mapping[str, Any]) -> None:
+        match message["type"]:
+            case "hello":
+                for command in self._protocol.open_commands():
+                    if command.action == "CHECKPOINT":
+                        self._order(command, find=now() > command.expires_at)
+            case "progress":
+                self._progressed(int(message["step"]), float(message["loss"]), float(message["step_s"]))
+            case "staged":
+                seconds, size = float(message["seconds"]), int(message["bytes"])
+                self._happened(Staged(message["command"], now(), int(message["step"]), seconds, size))
+            case "durable":
+                seconds, uri, digest = float(message["seconds"]), str(message["uri"]), str(message["digest"])
+                self._happened(Durable(message["command"], now(), int(message["step"]), seconds, uri, digest))
+            case "unknown":
+                self._happened(Failed(message["command"], now(), "interrupted: the rank had not begun it in time"))
+            case "resumed":
+                self._resumed_from = int(message["step"])
+            case "finished":
+                self._training_ended, self._step = True, int(message["step"])
+
+    def _progressed(self, step: int, loss: float, step_s: float) -> None:
+        record = self._executor.record
+        if record is None:
+            return
+        self._step = step
+        for command in self._protocol.open_commands():
+            if command.action == "RESTORE" and command.id == record.order:
+                self._happened(Finished(command.id, now(), self._resumed_from))
+        at = now()
+        if at - self._last_progress < PROGRESS_SECONDS_MIN:
+            return
+        self._last_progress = at
+        load = min(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        node = self._place.node
+        self._publisher.progress(
+            Progress(
+                id=digest_id("progress", record.job, node, record.rank, step, at),
+                job=record.job,
+                node=node,
+                rank=record.rank,
+                at=at,
+                step=step,
+                loss=loss,
+                step_s=step_s,
+                load=load,
+            )
+        )
+
+    def _rank_ended(self, *, clean: bool) -> None:
+        """The rank is gone without an order: its commands fail; unless training was over, the node has failed."""
+        record = self._executor.record
+        if record is None:
+            return
+        code = self._executor.exit_code()
+        how = "training is over" if clean else "it died" if code is None else f"exit code {code}"
+        self._say(f"rank {record.rank} of {record.job} has ended: {how}")
+        for command in self._awaited_of_rank():
+            self._happened(Failed(command.id, now(), f"the rank has ended: {how}"))
+        if not clean:
+            identity = digest_id("fate", self._place.node, record.job, record.rank, record.pid, record.born)
+            fate = NodeFate(id=identity, job=record.job, node=self._place.node, at=now(), state="failed")
+            self._seen.append_fate(fate)
+            self._publisher.tell([fate])
+        self._executor.vacate()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Say on the inventory how this node stands with its job."""
+        record, place = self._executor.record, self._place
+        runs = record is not None and record.state == "running"
+        self._publisher.announce(
+            InventoryNode(
+                node=place.node,
+                at=now(),
+                state="running" if runs else "spare" if record is None else "vacated",
+                job=place.job.name,
+                rank=record.rank if record is not None and runs else None,
+                world=place.job.world if runs else None,
+            )
+        )

@@ -1,0 +1,98 @@
+"""``forestall agent``: the cluster agent of one node, in the foreground until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.errors import Unreachable, WrongUse
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+EPILOG = """\
+The job file says what may run on this node; nothing from Kafka becomes a command line:
+
+  [jobs.demo]
+  command = ["/opt/train/bin/python", "train.py"]
+  world = 4
+
+examples
+  forestall agent --node n3 --job-spec jobs.toml --rank 3 --brokers kafka-1:9092
+  forestall agent --node n9 --job-spec jobs.toml --spare"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``forestall agent``."""
+    parser.epilog = EPILOG
+    parser.add_argument("--node", required=True, help="the node's name, as in its telemetry")
+    parser.add_argument("--job-spec", required=True, type=Path, metavar="FILE", help="TOML: what may run here")
+    parser.add_argument("--job", help="the job in that file; needed when it holds several")
+    role = parser.add_mutually_exclusive_group(required=True)
+    role.add_argument("--rank", type=int, help="start this rank, unless an earlier run knows better")
+    role.add_argument("--spare", action="store_true", help="wait until a rank is restored here")
+    parser.add_argument("--directory", type=Path, metavar="DIR", help="what must not be forgotten; one a node")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run the cluster agent; exit code 0 when it was stopped and could tell everything."""
+    import os
+
+    from connectors.executors.process import ProcessExecutor
+    from infra.agent.cluster_agent import ClusterAgent, Place
+    from infra.agent.job_spec import load_job
+    from infra.agent.node_state import hold
+    from infra.clock import sleep
+
+    job = load_job(options.job_spec, options.job)
+    if options.rank is not None and not 0 <= options.rank < job.world:
+        raise WrongUse(f"--rank {options.rank}: {job.name} has the ranks 0 to {job.world - 1}")
+    directory = _directory(options, settings)
+    hold(directory, options.node)
+    place = Place(
+        node=options.node,
+        job=job,
+        rank=options.rank,
+        directory=directory,
+        brokers=_brokers(settings),
+        life_s=settings.policy.command_ttl_s,
+        environment=os.environ,
+    )
+
+    def say(line: str) -> None:
+        print(f"agent {options.node}: {line}", file=sys.stderr, flush=True)
+
+    agent = ClusterAgent(place, ProcessExecutor(directory, sleep), say)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: agent.stop())
+    done = agent.run()
+
+    from infra.cli.options import report
+
+    report(options, done, [f"agent {options.node}: stopped; outcomes {done['outcomes']}"])
+    return 0
+
+
+def _directory(options: argparse.Namespace, settings: Settings) -> Path:
+    if options.directory is not None:
+        return Path(options.directory)
+    if settings.agent.directory is not None:
+        return Path(settings.agent.directory, options.node)
+    from platformdirs import user_data_path
+
+    return Path(user_data_path("forestall"), "agents", options.node)
+
+
+def _brokers(settings: Settings) -> str:
+    """Return the user's brokers, which may be away for now, or the embedded one, which must run."""
+    if settings.broker.brokers:
+        return settings.broker.brokers
+    from infra.broker import runs
+
+    serving = runs.all_serving(runs.runs_directory(settings))
+    if not serving:
+        raise Unreachable("no embedded broker is running: start one by `forestall broker start`, or give --brokers")
+    return str(serving[0].bootstrap)

@@ -41,25 +41,25 @@ def admin_client(brokers: str, timeout_s: float = 8.0) -> Iterator[KafkaAdminCli
     Unreachable
         No broker accepts a connection or answers in time; the message names them.
     """
-    _require_listener(brokers, timeout_s / 2)
+    reachable = _first_listener(brokers.split(","), timeout_s / 2)
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=brokers.split(","),
+            bootstrap_servers=[reachable],
             bootstrap_timeout_ms=round(timeout_s * 500),
             request_timeout_ms=30_000,
             client_id="forestall-admin",
         )
     except (KafkaError, OSError) as fault:
-        raise Unreachable(f"{brokers} accepts connections but does not answer as Kafka does: {fault}") from None
+        raise Unreachable(f"{reachable} accepts connections but does not answer as Kafka does: {fault}") from None
     try:
         yield client
     finally:
         client.close()
 
 
-def _require_listener(brokers: str, timeout_s: float) -> None:
+def _first_listener(addresses: Sequence[str], timeout_s: float) -> str:
+    """Return the first address that accepts a connection; kafka-python leaks a socket for each that does not."""
     faults = []
-    addresses = brokers.split(",")
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
@@ -67,7 +67,7 @@ def _require_listener(brokers: str, timeout_s: float) -> None:
         except (OSError, OverflowError) as fault:
             faults.append(f"{address}: {fault}")
         else:
-            return
+            return address
     cure = "is Kafka running there, and is the address right (--brokers, [broker] brokers)?"
     raise Unreachable(f"no Kafka broker is reachable at {'; '.join(faults)}; {cure}")
 

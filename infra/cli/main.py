@@ -108,7 +108,7 @@ def _run(name: str, words: list[str]) -> int:
     module = _module(name)
     parser = argparse.ArgumentParser(
         prog=f"forestall {name}",
-        description=COMMANDS[name][1].capitalize() + ".",
+        description=f"{COMMANDS[name][1][0].upper()}{COMMANDS[name][1][1:]}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -1,0 +1,46 @@
+# Everything runs from .venv, which the targets make and keep in step with pyproject.toml and constraints.txt.
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test check format bench clean
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
+
+run: setup ## start everything on this machine and see a failing node left behind (ARGS='--for 60s' and the like)
+	@$(BIN)/forestall up $(ARGS)
+
+setup: $(VENV)/setup.stamp ## install what `make run` needs
+dev: $(VENV)/dev.stamp ## install everything, for test, check and bench
+
+$(VENV)/setup.stamp: $(PINS)
+	@echo "installing forestall into $(VENV)" >&2
+	@infra/deploy/install.sh web
+	@touch $@
+
+$(VENV)/dev.stamp: $(PINS)
+	@echo "installing forestall and all that develops it into $(VENV)" >&2
+	@infra/deploy/install.sh train,influx,web,gpu,dev
+	@touch $(VENV)/setup.stamp $@
+
+test: dev ## run the tests (ARGS=tests/unit for some of them)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: dev ## format, lint, types, import directions and tests: what has to hold before a commit
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+format: dev ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: dev ## frames/s of the worker's full job beside a hand-written loop; the last line is JSON
+	@$(BIN)/python -m benchmarks.throughput
+
+clean: ## remove the environment and what the tools cache
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

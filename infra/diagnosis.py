@@ -1,0 +1,137 @@
+"""What ``forestall doctor`` looks at. Every check ends in a finding; none stops the others."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import KafkaError
+
+from connectors.errors import Failed, ForestallError
+from connectors.kafka.admin import admin_client, apply_topics, check_topics
+from infra import clock
+from infra.broker import runs
+from infra.broker.embedded import Broker, embedded_broker
+from infra.broker.locate import locate_broker
+from infra.cli.topics import specs_of
+from infra.settings import Settings
+
+CLOCK_SKEW_S_MAX = 1.0
+DISK_FREE_BYTES_MIN = 1 << 30
+_PROBE_TOPIC = "forestall.clock-probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``cure`` says what to do where it is not well."""
+
+    name: str
+    ok: bool
+    detail: str
+    cure: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at broker, topics, clock, artefact and disk, in this order."""
+    findings = []
+    try:
+        with _broker(settings) as (broker, tried), admin_client(broker.bootstrap) as client:
+            findings.append(_broker_found(broker, tried))
+            findings.append(_topics(client, settings, tried))
+            findings.append(_clock(client, broker.bootstrap))
+    except ForestallError as fault:
+        cure = "start the broker, or name another with --brokers HOST:PORT"
+        if isinstance(fault, Failed):
+            cure = "follow what the message says; forestall broker start shows it by itself"
+        findings.append(Finding("broker", False, str(fault), cure))
+    return [*findings, _artefact(settings.predictor.artefact), _disk(settings)]
+
+
+@contextmanager
+def _broker(settings: Settings) -> Iterator[tuple[Broker, bool]]:
+    """Yield a broker and whether it was only tried out: started in a temporary folder, since none was running."""
+    if settings.broker.brokers or runs.all_serving(runs.runs_directory(settings)):
+        with locate_broker(settings) as broker:
+            yield broker, False
+        return
+    with tempfile.TemporaryDirectory(prefix="forestall-doctor-") as folder:
+        trial = settings.broker.model_copy(update={"directory": Path(folder)})
+        with embedded_broker(settings.model_copy(update={"broker": trial})) as broker:
+            yield broker, True
+
+
+def _broker_found(broker: Broker, tried: bool) -> Finding:
+    how = "embedded, tried out and stopped" if tried else f"run {broker.run}" if broker.run else "your own"
+    return Finding("broker", True, f"Kafka {broker.version} answers at {broker.bootstrap} ({how})")
+
+
+def _topics(client: KafkaAdminClient, settings: Settings, tried: bool) -> Finding:
+    specs = specs_of(settings)
+    states = apply_topics(client, specs) if tried else check_topics(client, specs)
+    missing = [state.name for state in states if state.state == "missing"]
+    if missing:
+        return Finding("topics", False, f"missing: {', '.join(missing)}", "forestall topics apply")
+    differing = [state.name for state in states if state.state == "differs"]
+    if differing:
+        detail = f"other settings than asked for: {', '.join(differing)}"
+        return Finding(
+            "topics", False, detail, "forestall topics check says what differs; change the topic or [topics]"
+        )
+    return Finding("topics", True, f"{len(states)} topics as the settings want them")
+
+
+def _clock(client: KafkaAdminClient, bootstrap: str) -> Finding:
+    """Compare the broker's clock with ours by the time that it stamps on a record in a topic of its own."""
+    try:
+        skew = _clock_skew(client, bootstrap)
+    except (KafkaError, OSError) as fault:
+        return Finding("clock", True, f"the broker's clock was not compared: {fault}")
+    if abs(skew) > CLOCK_SKEW_S_MAX:
+        detail = f"the broker's clock is {skew:+.1f} s from ours, so latencies and expiry times are wrong by that"
+        return Finding("clock", False, detail, "have both machines keep their time by NTP (chrony, systemd-timesyncd)")
+    return Finding("clock", True, f"within {CLOCK_SKEW_S_MAX:.0f} s of the broker's")
+
+
+def _clock_skew(client: KafkaAdminClient, bootstrap: str) -> float:
+    """Return the broker's clock minus ours in seconds, 0 when it lies within the time that asking took."""
+    layout = {"num_partitions": 1, "replication_factor": -1, "configs": {"message.timestamp.type": "LogAppendTime"}}
+    if _PROBE_TOPIC not in client.list_topics():
+        client.create_topics({_PROBE_TOPIC: layout}, wait_for_metadata=True)
+    try:
+        producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), max_block_ms=8_000)
+        try:
+            before = clock.now()
+            stamped = producer.send(_PROBE_TOPIC, value=b"what is your time?").get(timeout=8).timestamp / 1000
+            after = clock.now()
+        finally:
+            producer.close()
+    finally:
+        client.delete_topics([_PROBE_TOPIC])
+    return float(min(0.0, stamped + 0.001 - before) + max(0.0, stamped - after))
+
+
+def _artefact(path: Path | None) -> Finding:
+    from connectors.artefacts import load_artefact
+
+    where = str(path) if path else "the one that forestall ships"
+    try:
+        load_artefact(path)
+    except (ForestallError, OSError) as fault:
+        cure = "leave out [predictor] artefact for the shipped one, or make one: forestall train"
+        return Finding("artefact", False, f"{where}: {fault}", cure)
+    return Finding("artefact", True, f"{where} can be read")
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = runs.runs_directory(settings)
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{free / 2**30:.1f} GiB free for {folder}"
+    if free < DISK_FREE_BYTES_MIN:
+        return Finding("disk", False, detail, "free 1 GiB, or put the data elsewhere: [broker] directory")
+    return Finding("disk", True, detail)

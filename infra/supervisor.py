@@ -13,7 +13,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ QUICK_DEATHS_MAX = 5
 WRONG_USE = 2
 TAIL_BYTES = 4_096
 LINE_BYTES_MAX = 1 << 20
+LAST_LINES_S = 1.0
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -40,12 +41,16 @@ Say = Callable[[str, str], None]
 class Part:
     """One child process: its command line, and whether it comes to its end by itself.
 
-    ``on_line`` receives each line of its stdout; without it stdout goes to the log like stderr.
+    ``again`` is the command line of its later lives where they differ. One that ``listens`` has a standard input, on
+    which :meth:`Supervisor.tell` puts lines. ``on_line`` receives each line of its stdout; without it stdout goes to
+    the log like stderr.
     """
 
     name: str
     command: tuple[str, ...]
+    again: tuple[str, ...] | None = None
     ends: bool = False
+    listens: bool = False
     on_line: Callable[[str], None] | None = None
 
 
@@ -104,6 +109,10 @@ class Supervisor:
         keeper = self._keepers.get(name)
         return keeper.pid if keeper else None
 
+    def tell(self, name: str, line: str) -> None:
+        """Put a line on the standard input of a part that listens; its later lives are told it too."""
+        self._keepers[name].tell(line)
+
     async def given_up(self) -> GivenUp:
         """Wait for the first part that cannot be kept up."""
         return await asyncio.shield(self._given_up)
@@ -145,6 +154,7 @@ class _Keeper:
         self._environment = environment
         self._give_up = give_up
         self._process: asyncio.subprocess.Process | None = None
+        self._told: list[bytes] = []
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -157,6 +167,17 @@ class _Keeper:
     def begin(self) -> None:
         """Start keeping."""
         self._task = asyncio.get_running_loop().create_task(self._keep(), name=f"keep {self.part.name}")
+
+    def tell(self, line: str) -> None:
+        """Put a line on the part's standard input, now and in its later lives."""
+        self._told.append(line.encode() + b"\n")
+        if self.pid is not None:
+            self._write(self._told[-1:])
+
+    def _write(self, lines: list[bytes]) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(ConnectionError):
+                self._process.stdin.writelines(lines)
 
     async def over(self) -> None:
         """Wait until nothing is kept any more."""
@@ -189,7 +210,7 @@ class _Keeper:
         loop, quick = asyncio.get_running_loop(), 0
         while not self._stopping.is_set():
             began = loop.time()
-            code = await self._run()
+            code = await self._run(self.part.again or self.part.command if self.restarts else self.part.command)
             if self._stopping.is_set() or (self.part.ends and code == 0):
                 return
             quick = quick + 1 if loop.time() - began < STEADY_S else 1
@@ -205,30 +226,54 @@ class _Keeper:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _run(self) -> int:
+    async def _run(self, command: tuple[str, ...]) -> int:
         """One life of the part; returns its exit code (negative: the signal that ended it)."""
-        with self.log.open("ab", buffering=0) as log:
-            stdout = log if self.part.on_line is None else asyncio.subprocess.PIPE
+        async with contextlib.AsyncExitStack() as stack:
+            log = stack.enter_context(self.log.open("ab", buffering=0))
+            stdout = log.fileno()
+            if self.part.on_line is not None:
+                stdout = await stack.enter_async_context(_lines_to(self.part.on_line))
             self._process = await asyncio.create_subprocess_exec(
-                *self.part.command,
-                stdin=asyncio.subprocess.DEVNULL,
+                *command,
+                stdin=asyncio.subprocess.PIPE if self.part.listens else asyncio.subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=log,
                 env=self._environment,
                 process_group=0,
-                limit=LINE_BYTES_MAX,
                 preexec_fn=_die_with_parent(os.getpid()),
             )
+            self._write(self._told)
             if self._stopping.is_set():
                 self._terminate()
-            if self._process.stdout is not None:
-                await self._listen(self._process.stdout)
             return await self._process.wait()
 
-    async def _listen(self, stdout: asyncio.StreamReader) -> None:
-        assert self.part.on_line is not None  # noqa: S101 - only then is stdout a pipe
-        while line := await stdout.readline():
-            self.part.on_line(line.decode(errors="replace").rstrip("\n"))
+
+@contextlib.asynccontextmanager
+async def _lines_to(on_line: Callable[[str], None]) -> AsyncIterator[int]:
+    """The writing end of a pipe whose lines are handed to ``on_line``.
+
+    On leaving, what the part still wrote is read; a grandchild that holds the pipe open does not hold us.
+    """
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", buffering=0)
+    )
+    listening = asyncio.create_task(_listen(reader, on_line))
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+        await asyncio.wait({listening}, timeout=LAST_LINES_S)
+        transport.close()
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+
+
+async def _listen(reader: asyncio.StreamReader, on_line: Callable[[str], None]) -> None:
+    while line := await reader.readline():
+        on_line(line.decode(errors="replace").rstrip("\n"))
 
 
 def last_line(log: Path) -> str:

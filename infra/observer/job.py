@@ -9,6 +9,7 @@ from typing import Any
 from models.records import (
     TERMINAL_STAGES,
     Command,
+    Event,
     Incident,
     InventoryNode,
     Membership,
@@ -20,6 +21,8 @@ from models.records import (
 LOSSES_MAX = 900
 COMMANDS_MAX = 500
 INCIDENTS_MAX = 500
+#: Events kept for the ledger: over an hour of four ranks; of a longer run it counts the last part.
+EVENTS_MAX = 20_000
 
 
 @dataclass(slots=True)
@@ -91,6 +94,7 @@ class JobView:
         self.incidents: dict[str, Incident] = {}
         self.opened_at: dict[str, float] = {}
         self.step_max = 0
+        self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
         self._early: dict[str, list[Outcome]] = {}
 
     def note_command(self, command: Command, latency_ms: float | None) -> bool:

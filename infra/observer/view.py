@@ -22,6 +22,7 @@ from models.records import (
     NodeFate,
     Outcome,
     Progress,
+    Tick,
 )
 
 READS = (ASSESSMENT, COMMAND, EVENT, INVENTORY, DEAD_LETTER)
@@ -122,9 +123,17 @@ class View:
             case Progress():
                 self.job(event.job).note_progress(event)
             case NodeFate():
-                if event.job is not None:
-                    self.job(event.job).note_fate(event)
+                for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
+                    job.note_fate(event)
+        self._keep(event)
         return event
+
+    def _keep(self, event: Event) -> None:
+        """Every event goes to its job; the fate of a node of no job to each, as a ledger knows which it concerns."""
+        if isinstance(event, Tick):
+            return
+        for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
+            job.events.append(event)
 
     def total(self, count: str) -> int:
         """One of the :class:`Counts` fields, summed over the partitions."""

@@ -155,6 +155,20 @@ async def test_parts_stop_in_the_order_asked(tmp_path: Path) -> None:
     assert order[3:] == ["producer left", "worker left", "broker left"]
 
 
+async def test_what_a_part_was_told_its_later_lives_are_told_too(tmp_path: Path) -> None:
+    lines: list[str] = []
+    listener = python("import sys\nfor line in sys.stdin: print(sys.argv[1], line.strip(), flush=True)", "first")
+    supervisor = Supervisor(tmp_path, Ear(), os.environ)
+    supervisor.start(Part("listener", listener, again=(*listener[:-1], "later"), listens=True, on_line=lines.append))
+    supervisor.tell("listener", "start")
+    await until(lambda: lines == ["first start"])
+    pid = supervisor.pid("listener")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: lines == ["first start", "later start"])
+    await supervisor.close(DEADLINE_S)
+
+
 SUPERVISING = """
     import asyncio, os, sys
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""The live page: what the topics tell, served on loopback."""

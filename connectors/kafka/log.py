@@ -1,0 +1,83 @@
+"""Reading a partition from a known place, once, without a group: tails, snapshots and small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, Message, TopicPartition
+
+from connectors.errors import Unreachable
+
+TIMEOUT_S = 15.0
+
+
+@contextmanager
+def reader(brokers: str) -> Iterator[Consumer]:
+    """A consumer without a group, closed at the end."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "forestall-reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 20,
+            "fetch.queue.backoff.ms": 5,
+            "enable.partition.eof": False,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """First offset and the next one to be written; raises :class:`Unreachable`."""
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
+    except KafkaException as wrong:
+        raise Unreachable(f"{topic}/{partition} does not answer: {wrong.args[0].str()}") from wrong
+    return low, high
+
+
+def read_range(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> list[Message]:
+    """The records at offsets ``start ≤ offset < end`` (compaction may have taken some)."""
+    found: list[Message] = []
+    if start >= end:
+        return found
+    consumer.assign([TopicPartition(topic, partition, start)])
+    idle = 0.0
+    while idle < TIMEOUT_S:
+        position = consumer.position([TopicPartition(topic, partition)])[0].offset
+        if position != OFFSET_INVALID and position >= end:
+            return found
+        message = consumer.poll(0.2)
+        if message is None:
+            idle += 0.2
+            continue
+        if message.error() is not None:
+            raise Unreachable(f"{topic}/{partition} cannot be read: {message.error().str()}")
+        idle = 0.0
+        if message.offset() < end:
+            found.append(message)
+        if message.offset() >= end - 1:
+            return found
+    raise Unreachable(f"{topic}/{partition} gave nothing for {TIMEOUT_S:.0f} s at offset {start} to {end}")
+
+
+def read_tail(consumer: Consumer, topic: str, partition: int, count: int) -> list[Message]:
+    """The last ``count`` offsets of a partition."""
+    low, high = bounds(consumer, topic, partition)
+    return read_range(consumer, topic, partition, max(low, high - count), high)
+
+
+def partition_count(consumer: Consumer, topic: str) -> int:
+    """How many partitions a topic has; raises :class:`Unreachable` when it is not there."""
+    try:
+        described = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+    except KafkaException as wrong:
+        raise Unreachable(f"the brokers do not answer: {wrong.args[0].str()}") from wrong
+    if described.error is not None or not described.partitions:
+        raise Unreachable(f"topic {topic} is not there: run `forestall topics apply`")
+    return len(described.partitions)

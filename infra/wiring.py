@@ -1,0 +1,79 @@
+"""Where the parts of a worker are joined: settings become the arguments that everything below is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from infra import clock
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    import faust
+
+    from models.policy_settings import PolicySettings
+
+
+def policy_settings(settings: Settings) -> PolicySettings:
+    """What an operator has set about deciding, as the pure policies take it."""
+    from models.policy_settings import PolicySettings
+
+    given = settings.policy.model_dump()
+    return PolicySettings(**{f.name: given[f.name] for f in fields(PolicySettings) if f.name in given})
+
+
+def worker_app(settings: Settings, brokers: str) -> faust.App:
+    """The Faust app of a worker on these brokers, with the artefact that the settings name."""
+    from confluent_kafka import Consumer
+
+    from connectors.artefacts import load_artefact, require_features
+    from connectors.kafka import topics
+    from connectors.kafka.schemas import SchemaTable
+    from models.assessment import Foresight
+    from models.features import FEATURE_NAMES
+    from models.incident import IncidentSettings
+    from models.limits import WINDOW_FRAMES
+    from streams.agents.assess import assess_stage
+    from streams.agents.decide import decide_stage
+    from streams.app import WorkerParts, WorkerSettings, build_app
+    from streams.owner import Owner
+
+    predictor = load_artefact(settings.predictor.artefact)
+    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
+    foresight = Foresight(predictor.probability, predictor.horizon_s)
+    incidents = IncidentSettings(
+        theta=settings.policy.theta,
+        open_frames=settings.incident.open_frames,
+        close_frames=settings.incident.close_frames,
+    )
+    reading = {"bootstrap.servers": brokers, "group.id": "forestall-reader", "enable.auto.commit": False}
+    reading |= {"fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 50}
+    schemas = SchemaTable(Consumer(reading), clock.monotonic)
+    return build_app(
+        WorkerSettings(
+            brokers=brokers,
+            group=settings.worker.group,
+            directory=Path(platformdirs.user_data_dir("forestall")) / "worker",
+            snapshot_topic=topics.SNAPSHOT,
+            snapshot_s=settings.worker.snapshot_s,
+            live_ticks=settings.worker.ticks == "live",
+        ),
+        WorkerParts(
+            stages=(assess_stage(schemas, foresight, incidents), decide_stage(policy_settings(settings))),
+            owner=lambda lanes: Owner(lanes, Consumer(reading)),
+            now=clock.now,
+            monotonic=clock.monotonic,
+            fail=end_at_once,
+        ),
+    )
+
+
+def end_at_once(why: str) -> None:
+    """End this process without another word to the log: what the worker holds is restored by the next one."""
+    print(f"forestall: the worker cannot go on: {why}", file=sys.stderr, flush=True)
+    os._exit(1)

@@ -1,0 +1,100 @@
+"""Assess: telemetry → windows → features → deviation → fault probability → assessments and incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from connectors.codecs.frames import FrameDecoder
+from connectors.codecs.records import encode_record
+from connectors.errors import InvalidRecord
+from connectors.kafka import topics
+from connectors.kafka.publisher import Outgoing
+from models.assessment import Assessor, Conclusion, Foresight, Telemetry
+from models.assessment_state import state_from_bytes, state_to_bytes
+from models.incident import IncidentSettings
+from models.records import Incident
+from models.telemetry import Schema, Unreadable
+from streams.batch import Batch
+from streams.fold import Fold, Ordered, Output, Place, Stage
+
+
+class _Caused(msgspec.Struct):
+    class Cause(msgspec.Struct):
+        offset: int
+        index: int
+
+    cause: Cause
+
+
+_caused = msgspec.json.Decoder(_Caused)
+
+
+def place_of(value: bytes) -> Place | None:
+    """Where an assessment, a count or a command stands in its stage's sequence."""
+    try:
+        cause = _caused.decode(value).cause
+    except msgspec.DecodeError:
+        return None
+    return Place(cause.offset, cause.index)
+
+
+def dead_letter(source: str, partition: int, offset: int, key: bytes, raw: bytes, reason: str) -> Outgoing:
+    """A record that cannot be read, as it goes to the dead-letter topic: its bytes, why, and where it stood."""
+    headers = (
+        ("reason", reason.encode()),
+        ("topic", source.encode()),
+        ("partition", str(partition).encode()),
+        ("offset", str(offset).encode()),
+    )
+    return Outgoing(topics.DEAD_LETTER, key, raw, headers=headers)
+
+
+class AssessFold:
+    """The assessor of one telemetry partition with its codecs."""
+
+    def __init__(self, assessor: Assessor, decoder: FrameDecoder) -> None:
+        self._assessor = assessor
+        self._decoder = decoder
+
+    @property
+    def loading(self) -> bool:
+        """Whether the fleet's past is being loaded."""
+        return self._assessor.state.history
+
+    def snapshot(self) -> bytes:
+        """The state as bytes."""
+        return state_to_bytes(self._assessor.state)
+
+    def apply(self, batch: Batch) -> Sequence[Output]:
+        """Decode, assess, encode."""
+        records = [(offset, self._read(raw)) for offset, raw in batch.records()]
+        return [self._encode(offset, conclusion, batch) for offset, conclusion in self._assessor.apply(records)]
+
+    def _read(self, raw: bytes) -> Telemetry:
+        try:
+            return self._decoder.decode(raw)
+        except InvalidRecord as wrong:
+            return Unreadable(wrong.reason, str(wrong))
+
+    def _encode(self, offset: int, conclusion: Conclusion, batch: Batch) -> Output:
+        if isinstance(conclusion, Incident):
+            key = conclusion.job or conclusion.node
+            return Outgoing(topics.EVENT, key.encode(), encode_record(conclusion))
+        at = offset - batch.first
+        if isinstance(conclusion, Unreadable):
+            return dead_letter(*batch.source, offset, batch.keys[at], batch.values[at], conclusion.detail)
+        place = Place(offset, conclusion.cause.index)
+        return Ordered(place, batch.keys[at], encode_record(conclusion))
+
+
+def assess_stage(schemas: Mapping[str, Schema], foresight: Foresight, incidents: IncidentSettings) -> Stage:
+    """The stage from telemetry to assessments."""
+
+    def restore(partition: int, state: bytes | None) -> Fold:
+        known = None if state is None else state_from_bytes(state)
+        assessor = Assessor(topics.TELEMETRY, partition, foresight, incidents, known)
+        return AssessFold(assessor, FrameDecoder(schemas))
+
+    return Stage(topics.TELEMETRY, topics.ASSESSMENT, restore, place_of)

@@ -1,0 +1,64 @@
+"""Decide: the decision log → checkpoint, migration and restore commands, job by job.
+
+The checkpoint scheduler and the recovery orchestrator are two pure parts of one fold: both read the same record before
+the next one is taken, and their commands share one sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.codecs.records import decode_event, encode_record
+from connectors.errors import InvalidRecord
+from connectors.kafka import topics
+from models.decision_state import DecisionState, from_bytes, to_bytes
+from models.decisions import decide, initial_state
+from models.policy_settings import PolicySettings
+from models.records import Cause
+from streams.agents.assess import dead_letter, place_of
+from streams.batch import Batch
+from streams.fold import Fold, Ordered, Output, Place, Stage
+
+
+class DecideFold:
+    """The decisions of one partition of the decision log."""
+
+    def __init__(self, partition: int, state: DecisionState) -> None:
+        self._partition = partition
+        self._state = state
+
+    @property
+    def loading(self) -> bool:
+        """Whether a past is being loaded; then nothing is commanded."""
+        return self._state.loading
+
+    def snapshot(self) -> bytes:
+        """The state as bytes."""
+        return to_bytes(self._state)
+
+    def apply(self, batch: Batch) -> Sequence[Output]:
+        """Fold each event; its commands stand at its offset."""
+        outputs: list[Output] = []
+        for (offset, raw), key in zip(batch.records(), batch.keys, strict=True):
+            outputs += self._event(offset, key, raw)
+        return outputs
+
+    def _event(self, offset: int, key: bytes, raw: bytes) -> list[Output]:
+        try:
+            event = decode_event(raw)
+        except InvalidRecord as wrong:
+            return [dead_letter(topics.EVENT, self._partition, offset, key, raw, str(wrong))]
+        self._state, commands = decide(self._state, event, Cause(self._partition, offset))
+        return [
+            Ordered(Place(offset, command.cause.index), command.job.encode(), encode_record(command))
+            for command in commands
+        ]
+
+
+def decide_stage(settings: PolicySettings) -> Stage:
+    """The stage from the decision log to commands."""
+
+    def restore(partition: int, state: bytes | None) -> Fold:
+        return DecideFold(partition, initial_state(settings) if state is None else from_bytes(state, settings))
+
+    return Stage(topics.EVENT, topics.COMMAND, restore, place_of)

@@ -1,0 +1,66 @@
+"""What a stage is made of: a fold over one partition, and where its outputs go.
+
+The fold's state is a function of the partition's records in order, and each output follows from it. An *ordered* output
+goes to the partition of the same number on the stage's output topic, where it stands in the one true sequence of
+(input offset, index): what that partition already holds is never written again. A *repeatable* output goes elsewhere,
+carries a deterministic identity, and may be written again after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from connectors.kafka.publisher import Outgoing
+from streams.batch import Batch
+
+
+class Place(NamedTuple):
+    """Where an output stands: the input offset that caused it, and which of the outputs of that record it is."""
+
+    offset: int
+    nth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An output of the stage's own sequence."""
+
+    place: Place
+    key: bytes
+    value: bytes
+
+
+Output = Ordered | Outgoing
+
+
+class Fold(Protocol):
+    """State over one partition."""
+
+    def apply(self, batch: Batch) -> Sequence[Output]:
+        """Take a batch that follows what was taken before; returns its outputs in order."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """The state, from which the stage's ``restore`` makes an equal fold."""
+        ...
+
+    @property
+    def loading(self) -> bool:
+        """Whether a past is being loaded: then source time is told by who loads it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One fold for each partition of ``source``; its ordered outputs go to ``output``.
+
+    ``restore`` makes the fold of a partition from a snapshot's bytes, or afresh from None. ``place_of`` reads from an
+    output's value where it stands, or None for a record that is not the stage's.
+    """
+
+    source: str
+    output: str
+    restore: Callable[[int, bytes | None], Fold]
+    place_of: Callable[[bytes], Place | None]

@@ -1,0 +1,137 @@
+"""A lane: one input partition on its way through a fold to its output partition, exactly once.
+
+A batch below the next offset is dropped, an overlap is trimmed, and a gap above is fatal. Outputs that the output
+partition already holds are recomputed and not written. A snapshot of the state at offset N leaves only after every
+output below N is confirmed: what a crash loses is then made again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import Consumer
+
+from connectors.kafka.log import bounds, read_tail
+from connectors.kafka.publisher import Outgoing, Publisher
+from connectors.kafka.snapshots import Snapshot, read_newest, slices
+from streams.batch import Batch, Partition
+from streams.fold import Fold, Ordered, Place, Stage
+
+TAIL_RECORDS: Final = 1000
+NOTHING: Final = Place(-1, -1)
+
+
+class GapError(RuntimeError):
+    """Records are missing between what was taken and what came."""
+
+
+@dataclass(slots=True)
+class _Unconfirmed:
+    """A batch's end and how many of its writes are not confirmed yet."""
+
+    next_offset: int
+    writes: int = 0
+
+    def confirm(self) -> None:
+        self.writes -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a lane starts from: the fold, the next input offset and what the output already holds."""
+
+    fold: Fold
+    next_offset: int
+    published: Place
+
+
+def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) -> Restored:
+    """Rebuild a lane's state from the newest snapshot and the tail of its output."""
+    low, _ = bounds(consumer, stage.source, number)
+    snapshot = read_newest(consumer, snapshot_topic, stage.source, number)
+    tail = (stage.place_of(message.value()) for message in read_tail(consumer, stage.output, number, TAIL_RECORDS))
+    published = max((place for place in tail if place is not None), default=NOTHING)
+    if snapshot is None:
+        return Restored(stage.restore(number, None), low, published)
+    return Restored(stage.restore(number, snapshot.state), max(low, snapshot.next_offset), published)
+
+
+class Lane:
+    """One input partition in work.
+
+    Parameters
+    ----------
+    snapshot_topic : where snapshots go.
+    now : monotonic seconds at which the lane starts; its first snapshot is due an interval later.
+    """
+
+    def __init__(
+        self, stage: Stage, number: int, restored: Restored, publisher: Publisher, snapshot_topic: str, now: float
+    ) -> None:
+        self.stage = stage
+        self.source = Partition(stage.source, number)
+        self.fold = restored.fold
+        self.next_offset = restored.next_offset
+        self.published = restored.published
+        self._publisher = publisher
+        self._snapshot_topic = snapshot_topic
+        self._unconfirmed: deque[_Unconfirmed] = deque()
+        self._waiting: Snapshot | None = None
+        self._last_snapshot = (restored.next_offset, now)
+        self._which = 0
+
+    def take(self, batch: Batch) -> None:
+        """Fold a batch and write what is new of its outputs; raises :class:`GapError`."""
+        if batch.next_offset <= self.next_offset:
+            return
+        if batch.first > self.next_offset:
+            raise GapError(
+                f"{self.source.topic}/{self.source.number}: offset {self.next_offset} was expected, {batch.first} came"
+            )
+        if batch.first < self.next_offset:
+            batch = batch.from_offset(self.next_offset)
+        outputs = self.fold.apply(batch)
+        self.next_offset = batch.next_offset
+        self._write([o for o in outputs if isinstance(o, Ordered)], [o for o in outputs if isinstance(o, Outgoing)])
+
+    def _write(self, ordered: list[Ordered], repeatable: list[Outgoing]) -> None:
+        fresh = [(o.key, o.value) for o in ordered if o.place > self.published]
+        if ordered:
+            self.published = max(self.published, ordered[-1].place)
+        if not fresh and not repeatable:
+            return
+        pending = _Unconfirmed(self.next_offset, len(repeatable) + bool(fresh))
+        self._unconfirmed.append(pending)
+        if fresh:
+            self._publisher.publish_in_order(self.stage.output, self.source.number, fresh, pending.confirm)
+        for outgoing in repeatable:
+            self._publisher.publish(outgoing, pending.confirm)
+
+    def confirmed(self) -> bool:
+        """Whether every output so far is safe on the log."""
+        while self._unconfirmed and self._unconfirmed[0].writes == 0:
+            self._unconfirmed.popleft()
+        return not self._unconfirmed
+
+    def snapshot(self, now: float, every_s: float) -> None:
+        """Take a snapshot when one is due, and write it once every output below it is safe."""
+        self.confirmed()
+        if self._waiting is not None:
+            self._release()
+            return
+        offset, at = self._last_snapshot
+        if self.next_offset > offset and now - at >= every_s:
+            self._waiting = Snapshot(self.next_offset, self.fold.snapshot())
+            self._last_snapshot = (self.next_offset, now)
+            self._release()
+
+    def _release(self) -> None:
+        snapshot = self._waiting
+        if snapshot is None or (self._unconfirmed and self._unconfirmed[0].next_offset <= snapshot.next_offset):
+            return
+        for key, value in slices(self.source.topic, self.source.number, snapshot, self._which):
+            self._publisher.publish(Outgoing(self._snapshot_topic, key, value, self.source.number))
+        self._which = 1 - self._which
+        self._waiting = None

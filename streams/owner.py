@@ -1,0 +1,107 @@
+"""What the owner of a partition puts on it: time, and who works for which job.
+
+A fold sees only its own partition. So whoever holds a partition copies onto it what its fold must know: the tick of
+each second while its time is now, and each inventory record of a node (as the membership of its telemetry partition and
+of its job's partition of the decision log). Copies carry the inventory's offset as identity: a second copy is harmless.
+"""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.codecs.records import decode_inventory, encode_member, encode_record, encode_tick
+from connectors.errors import InvalidRecord
+from connectors.kafka import topics
+from connectors.kafka.log import bounds, partition_count
+from connectors.kafka.partitioning import partition_of
+from connectors.kafka.publisher import Outgoing, Publisher
+from models.records import InventoryNode, Membership, Tick
+from streams.lanes import Lanes
+
+TICK_KEY = b"tick"
+RECORDS_A_TURN = 500
+
+
+class Owner:
+    """Copies time and inventory onto the partitions that its lanes hold."""
+
+    def __init__(self, lanes: Lanes, inventory: Consumer) -> None:
+        self._lanes = lanes
+        self._publisher: Publisher = lanes.publisher
+        self._inventory = inventory
+        self._counts: dict[str, int] = {}
+        self._latest: dict[str, tuple[str, InventoryNode]] = {}
+        self._copied: dict[tuple[str, int], set[str]] = {}
+
+    def tick(self, now: float) -> None:
+        """Put the time on every partition held here whose time is now."""
+        for topic, value in (
+            (topics.TELEMETRY, encode_tick(now, history=False)),
+            (topics.EVENT, encode_record(Tick(at=now))),
+        ):
+            for partition in self._lanes.live(topic):
+                self._publisher.publish(Outgoing(topic, TICK_KEY, value, partition))
+
+    def copy_inventory(self) -> None:
+        """Copy what is new of the inventory, and all of it to partitions that have just come."""
+        if not self._counts:
+            self._start()
+        for message in self._inventory.consume(RECORDS_A_TURN, 0):
+            if message.error() is None and message.value() is not None:
+                self._note(f"{message.topic()}/{message.partition()}/{message.offset()}", message.value())
+        held = {(p.topic, p.number) for p in self._lanes.positions()}
+        self._copied = {place: copied for place, copied in self._copied.items() if place in held}
+        for identity, node in self._latest.values():
+            self._copy(identity, node, held)
+
+    def _start(self) -> None:
+        self._counts = {
+            topic: partition_count(self._inventory, topic)
+            for topic in (topics.TELEMETRY, topics.EVENT, topics.INVENTORY)
+        }
+        self._inventory.assign(
+            [
+                TopicPartition(topics.INVENTORY, p, bounds(self._inventory, topics.INVENTORY, p)[0])
+                for p in range(self._counts[topics.INVENTORY])
+            ]
+        )
+
+    def _note(self, identity: str, raw: bytes) -> None:
+        try:
+            node = decode_inventory(raw)
+        except InvalidRecord as wrong:
+            self._publisher.publish(_unreadable(identity, raw, str(wrong)))
+            return
+        self._latest[node.node] = (identity, node)
+
+    def _copy(self, identity: str, node: InventoryNode, held: set[tuple[str, int]]) -> None:
+        job = node.job if node.state == "running" else None
+        event = Membership(
+            id=identity,
+            job=node.job,
+            node=node.node,
+            at=node.at,
+            state=node.state,
+            rank=node.rank,
+            world=node.world,
+        )
+        for topic, key, value in (
+            (topics.TELEMETRY, node.node.encode(), encode_member(node.node, job, node.at)),
+            (topics.EVENT, node.job.encode(), encode_record(event)),
+        ):
+            place = (topic, partition_of(key, self._counts[topic]))
+            copied = self._copied.setdefault(place, set())
+            if place in held and identity not in copied:
+                copied.add(identity)
+                self._publisher.publish(Outgoing(topic, key, value, place[1]))
+
+
+def _unreadable(identity: str, raw: bytes, reason: str) -> Outgoing:
+    topic, partition, offset = identity.rsplit("/", 2)
+    headers = (
+        ("reason", reason.encode()),
+        ("topic", topic.encode()),
+        ("partition", partition.encode()),
+        ("offset", offset.encode()),
+    )
+    return Outgoing(topics.DEAD_LETTER, b"", raw, headers=headers)

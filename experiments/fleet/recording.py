@@ -13,7 +13,7 @@ _BLOCK_STEPS = 256
 
 
 class FleetRecording:
-    """What a fleet shows, and when which of its nodes failed, as far as it was told (a ``Recording`` of the training)."""
+    """What a fleet shows, and which of its nodes failed when: a ``Recording`` of the training."""
 
     metrics = NAMES
     counters = tuple(metric.is_counter for metric in METRICS)

@@ -76,7 +76,7 @@ class Source(Protocol):
 class Outbound:
     """One record on its way: a frame, or (``is_frame`` False) a tick or schema. Without ``partition`` its key decides.
 
-    ``history`` marks what belongs to a past that is being loaded: it can be had again, so it is never spooled.
+    ``history`` marks what belongs to a past that is being loaded.
     """
 
     topic: str
@@ -89,9 +89,6 @@ class Outbound:
 
 class Link(Protocol):
     """A way to the broker that keeps the order of what is sent to a partition and never blocks on the network."""
-
-    def partitions(self, topic: str) -> int:
-        """Number of partitions; raises :class:`connectors.errors.Unreachable` or ``WrongUse`` (no such topic)."""
 
     def send(self, token: int, record: Outbound) -> None:
         """Take a record over; what came of it is told under ``token``."""

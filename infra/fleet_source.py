@@ -8,7 +8,7 @@ where they stood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,7 +68,7 @@ class FleetSource:
     def __init__(
         self, nodes: int, start: float, interval_s: float = 1.0, *, with_history: bool = True, seed: int = SEED
     ) -> None:
-        self.schemas = (SCHEMA,)
+        self.schemas: Sequence[Schema] = (SCHEMA,)
         self.fault: FailingNode | None = None
         self._interval_s, self._start = interval_s, start
         self._nodes, self._seed = nodes, seed
@@ -116,7 +116,7 @@ class FleetSource:
         def take() -> list[RowFrame]:
             rows = next(self._fleet)
             rows[:, _COUNTERS] = np.maximum(rows + self._ahead, 0)[:, _COUNTERS]
-            arrived = ~np.isnan(rows).all(axis=1)
+            arrived = np.asarray(~np.isnan(rows).all(axis=1))
             return [
                 RowFrame(name, self._ts(step), step, SCHEMA, row)
                 for name, row, here in zip(self._fleet.names, rows, arrived, strict=True)

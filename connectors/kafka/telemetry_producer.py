@@ -5,7 +5,8 @@ for a reason; :class:`Tally` adds up. Order is kept: while a record waits in the
 
 Waiting is not a failure. The link's client repeats by itself, and being idempotent without making duplicates, so a
 record that it holds is left to it; what comes meanwhile goes to the spool once the oldest record waits longer than
-``PATIENCE_S`` or too many wait. A past that is being loaded is never spooled: its sender waits for :meth:`has_room`.
+``PATIENCE_S`` or too many wait. What can wait (a past that is being loaded, a recording that is replayed) is never
+spooled: its sender waits for :meth:`has_room`.
 """
 
 from __future__ import annotations
@@ -65,9 +66,19 @@ class TelemetryProducer:
     spool : where live records wait while the broker is away
     partitions : number of partitions of TELEMETRY and EVENT, for the ticks
     monotonic : a clock in seconds that never goes back
+    can_wait : whether live records, too, can wait for room
     """
 
-    def __init__(self, link: Link, spool: Spool, partitions: Mapping[str, int], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        spool: Spool,
+        partitions: Mapping[str, int],
+        monotonic: Callable[[], float],
+        *,
+        can_wait: bool = False,
+    ) -> None:
+        self._can_wait = can_wait
         self._link, self._spool, self._partitions, self._monotonic = link, spool, partitions, monotonic
         self._tally = Tally(restored=spool.frames + spool.dropped[TORN])
         self._dropped: Counter[str] = Counter()
@@ -78,7 +89,7 @@ class TelemetryProducer:
         self._returned: list[tuple[int, Outbound]] = []
         self._retry_at = 0.0
         self._token = 0
-        self._schema_ids: dict[int, tuple[Schema, str]] = {}
+        self._schema_ids: dict[Schema, str] = {}
 
     @property
     def tally(self) -> Tally:
@@ -89,7 +100,7 @@ class TelemetryProducer:
         return self._tally
 
     def publish(self, schema: Schema, wait_s: float = 15.0) -> None:
-        """Put a schema on its topic and wait until the broker has it; raises :class:`Failed`."""
+        """Put a schema on its topic and wait until the broker has it, before any frame in it; raises Failed."""
         name = schema_id(schema)
         token = self._hand_over(Outbound(SCHEMA, name.encode(), encode_schema(schema)))
         until = self._monotonic() + wait_s
@@ -98,7 +109,7 @@ class TelemetryProducer:
             if left <= 0:
                 raise Failed(f"the broker did not acknowledge the schema {name} on {SCHEMA} within {wait_s:.0f} s")
             self.poll(left)
-        self._schema_ids[id(schema)] = schema, name
+        self._schema_ids[schema] = name
 
     def frame(self, frame: Frame | RowFrame, *, history: bool = False) -> None:
         """Send one frame; ``history`` frames must have room (:meth:`has_room`)."""
@@ -170,16 +181,18 @@ class TelemetryProducer:
     def _encode(self, frame: Frame | RowFrame) -> bytes:
         if isinstance(frame, Frame):
             return encode_json_frame(frame)
-        _, name = self._schema_ids[id(frame.schema)]
-        return encode_packed_frame(frame.node, frame.ts, frame.seq, name, frame.row)
+        return encode_packed_frame(frame.node, frame.ts, frame.seq, self._schema_ids[frame.schema], frame.row)
 
     def _put(self, record: Outbound) -> None:
         if len(record.key) + len(record.value) > RECORD_BYTES_MAX:
             self._dropped[OVERSIZE] += record.is_frame
-        elif record.history or not self._is_away():
+        elif self._may_wait(record) or not self._is_away():
             self._hand_over(record)
         else:
             self._spool.append(record)
+
+    def _may_wait(self, record: Outbound) -> bool:
+        return record.history or self._can_wait
 
     def _is_away(self) -> bool:
         if len(self._spool) or self._returned:
@@ -234,7 +247,7 @@ class TelemetryProducer:
         """What the broker did not take for now goes before all others: into the spool, or a past straight out again."""
         again = [record for _, record in sorted(self._returned, key=itemgetter(0))]
         self._returned.clear()
-        self._spool.prepend(record for record in again if not record.history)
+        self._spool.prepend(record for record in again if not self._may_wait(record))
         for record in again:
-            if record.history:
+            if self._may_wait(record):
                 self._hand_over(record)

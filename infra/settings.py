@@ -48,7 +48,7 @@ class Topics(Section):
     partitions: Annotated[int, Field(ge=1, le=1024)] = 2
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     telemetry_retention_h: Positive = 24
-    control_retention_d: Positive = 90
+    control_retention_d: Positive = 14
 
 
 class Telemetry(Section):
@@ -65,13 +65,10 @@ class Predictor(Section):
 
 
 class Incident(Section):
-    """When suspicion opens and closes an incident; deviations are in standard deviations of the node's own chain."""
+    """How many assessments in a row open and close an incident."""
 
     open_frames: Count = 3
     close_frames: Count = 30
-    warmup_frames: Count = 120
-    deviation_open: Positive = 6.0
-    deviation_close: Positive = 3.0
 
 
 class Policy(Section):

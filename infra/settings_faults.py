@@ -26,10 +26,13 @@ def describe(faults: ValidationError, settings: type[BaseModel], given: Given) -
     lines = []
     for fault in faults.errors():
         path = tuple(str(part) for part in fault["loc"][:2])
-        value, origin = given.get(path, (fault["input"], ""))
+        value, origin = given.get(path) or (fault["input"], _origin_of_section(path[0], given))
         lines.append(f"  {'.'.join(path)}{_sentence(fault['type'], path, value, settings)}" + _place(origin))
-    known = len(lines)
-    return f"the settings have {known} fault{'s' if known > 1 else ''}\n" + "\n".join(lines)
+    return f"the settings have {len(lines)} fault{'s' if len(lines) > 1 else ''}\n" + "\n".join(lines)
+
+
+def _origin_of_section(section: str, given: Given) -> str:
+    return next((origin for path, (_, origin) in given.items() if path[0] == section), "")
 
 
 def _place(origin: str) -> str:

@@ -13,7 +13,7 @@ RECORDS = 2_000
 
 def rehearse(bootstrap: str) -> None:
     """Create the topics, write some records and read them as a member of a group."""
-    specs = topic_specs(partitions=2, replication=1, telemetry_retention_h=24, control_retention_d=90)
+    specs = topic_specs(partitions=2, replication=1, telemetry_retention_h=24, control_retention_d=14)
     with admin_client(bootstrap) as client:
         apply_topics(client, specs)
     producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)

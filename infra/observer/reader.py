@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.errors import Unreachable, WrongUse
-from connectors.kafka.topics import TELEMETRY
+from connectors.kafka.topics import ASSESSMENT, TELEMETRY
 from infra.observer.record import LogRecord
-from infra.observer.view import READS, Told, View
+from infra.observer.view import COUNTS_KEY, READS, Told, View
+from models.records import Counts
 
 ANSWER_S = 10.0
 POLL_S = 0.2
 BATCH = 1_000
+#: Counts come with each tick, so a second's assessments of a large partition lie between two of them.
+TAIL = 20_000
 _T = TypeVar("_T")
 Heard = Callable[[Told, LogRecord], None]
 
@@ -164,6 +167,27 @@ def _partitions(consumer: Consumer, brokers: str, topics: Sequence[str]) -> dict
     if missing:
         raise WrongUse(f"the broker at {brokers} has no topic {', '.join(missing)}: run `forestall topics apply` first")
     return {topic: sorted(known[topic].partitions) for topic in topics}
+
+
+def last_counts(brokers: str, ends: Mapping[tuple[str, int], int]) -> dict[int, Counts]:
+    """The newest counts of each assessment partition that stand in its last ``TAIL`` records before ``ends``."""
+    wanted = {partition: end for (topic, partition), end in ends.items() if topic == ASSESSMENT and end > 0}
+    view = View()
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "forestall-observer", "log_level": 0})
+    try:
+        consumer.assign([TopicPartition(ASSESSMENT, p, max(0, end - TAIL)) for p, end in wanted.items()])
+        while any(_position(consumer, partition) < end for partition, end in wanted.items()):
+            messages = consumer.consume(BATCH, POLL_S)
+            for message in messages:
+                if message.error() is None and message.key() == COUNTS_KEY:
+                    view.fold(_record(message))
+    finally:
+        consumer.close()
+    return view.counts
+
+
+def _position(consumer: Consumer, partition: int) -> int:
+    return int(consumer.position([TopicPartition(ASSESSMENT, partition)])[0].offset)
 
 
 def log_ends(brokers: str, topics: Sequence[str]) -> dict[str, dict[int, int]]:

@@ -26,8 +26,11 @@ from models.records import (
 )
 
 READS = (ASSESSMENT, COMMAND, EVENT, INVENTORY, DEAD_LETTER)
+#: What can become of a frame that was read, and with the ticks all that is counted.
+FATES = ("assessed", "history", "late", "duplicates", "dead_letters")
+COUNTED = (*FATES, "ticks")
 _HISTORY = b'"history":true'
-_COUNTS_KEY = b"counts"
+COUNTS_KEY = b"counts"
 Told = Assessment | Counts | Command | Event | InventoryNode
 
 
@@ -58,7 +61,7 @@ class View:
         if record.topic == DEAD_LETTER:
             self.dead_letters += 1
             return None
-        if record.topic == ASSESSMENT and record.key != _COUNTS_KEY and _HISTORY in record.value:
+        if record.topic == ASSESSMENT and record.key != COUNTS_KEY and _HISTORY in record.value:
             self.fleet.node((record.key or b"").decode(errors="replace")).note_past(record.value, record.appended)
             return None
         try:
@@ -141,8 +144,7 @@ class View:
 
     def counted(self) -> dict[str, int]:
         """Every count, summed over the partitions."""
-        names = ("assessed", "history", "late", "duplicates", "dead_letters", "ticks")
-        return {name: self.total(name) for name in names}
+        return {name: self.total(name) for name in COUNTED}
 
     def overview(self) -> dict[str, Any]:
         """What the page shows at once: fleet, jobs, counts, latencies."""

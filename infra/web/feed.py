@@ -7,12 +7,16 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from infra.observer.account import account
 from infra.observer.reader import LogState
 from infra.observer.view import View
+from models.policy_settings import PolicySettings
 
 INTERVAL_S = 0.5
 #: With nothing read for this long the page says that it is stale (ticks come once a second).
 STALE_S = 5.0
+#: A ledger is a fold over all that a job told, so it is made anew less often.
+LEDGER_S = 3.0
 _T = TypeVar("_T")
 _encode = msgspec.json.Encoder().encode
 
@@ -36,29 +40,38 @@ class Feed:
         Where the view comes from.
     about : callable
         What else the page says of this run: a title, its phase.
-    wall : callable
-        Unix seconds. monotonic : callable, seconds that never go back.
+    policy : PolicySettings
+        The priors of a ledger's estimates.
+    wall, monotonic : callable
+        Unix seconds, and seconds that never go back.
     """
 
     def __init__(
         self,
         watched: Watched,
         about: Callable[[], dict[str, Any]],
+        policy: PolicySettings,
         wall: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         self._watched = watched
         self._about = about
+        self._policy = policy
         self._wall = wall
         self._monotonic = monotonic
         self._payload = b""
         self._made: float | None = None
+        self._ledgers: dict[str, Any] = {}
+        self._accounted: float | None = None
 
     def overview(self) -> bytes:
         """The whole page as JSON, no older than ``INTERVAL_S``."""
         now = self._monotonic()
         if self._made is None or now - self._made >= INTERVAL_S:
             told = self._watched.look(View.overview)
+            self._account(now)
+            for job in told["jobs"]:
+                job["ledger"] = self._ledgers.get(job["job"])
             self._payload = _encode({**told, "log": self._log(), "about": self._about(), "now": self._wall()})
             self._made = now
         return self._payload
@@ -67,6 +80,13 @@ class Feed:
         """One node with its past as JSON; None when it is not known."""
         detail = self._watched.look(lambda view: view.fleet.detail(name))
         return None if detail is None else _encode(detail)
+
+    def _account(self, now: float) -> None:
+        if self._accounted is not None and now - self._accounted < LEDGER_S:
+            return
+        self._accounted = now
+        told = self._watched.look(lambda view: {name: list(job.events) for name, job in view.jobs.items()})
+        self._ledgers = {name: account(events, name, self._policy) for name, events in told.items()}
 
     def _log(self) -> dict[str, Any]:
         state = self._watched.state()

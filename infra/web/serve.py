@@ -30,17 +30,19 @@ class Served:
         await self.runner.cleanup()
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, bool]:
-    """A socket on that loopback port, or on a free one when it is taken (then True is told with it).
-
-    Raises :class:`WrongUse` for an address that is not loopback: the page has no login.
-    """
+def require_loopback(host: str, port: int) -> None:
+    """Refuse an address that is not this machine's own; raises :class:`WrongUse`."""
     if host not in ADDRESSES:
         raise WrongUse(
             f"web.host={host!r} is refused: the page has no login, so it is served on this machine only "
             f"({', '.join(ADDRESSES)}); reach it from elsewhere through a tunnel, for example "
             f"ssh -L {port}:127.0.0.1:{port}"
         )
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, bool]:
+    """A socket on that loopback port, or on a free one when it is taken (then True is told with it)."""
+    require_loopback(host, port)
     bound = socket.socket(ADDRESSES[host], socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     moved = False

@@ -1,0 +1,84 @@
+"""``forestall up``: everything on this machine, with a summary at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from infra import clock
+from infra.cli.options import duration
+from infra.settings import Settings
+
+_EXAMPLES = """\
+examples
+  forestall up                                          a simulated fleet and this machine, until Ctrl-C
+  forestall up --source fleet --nodes 16 --for 60s --json
+  forestall up --source host --for 30s --no-job         this machine alone
+  forestall up --source replay:data/smd --speed 600     recorded machines, ten minutes of theirs a second
+  forestall up --brokers kafka-1:9092 --set policy.level=observe
+
+--for counts from when all parts are ready and the past is assessed. The demonstration job trains on four nodes of the
+fleet; the third of them begins to fail. Here policy.level is migrate unless you set it."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``forestall up``."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--source", default="fleet,host", help="fleet, host, fleet,host (the default) or replay:FOLDER")
+    parser.add_argument("--nodes", type=_nodes, metavar="N", help="nodes of the fleet (default 16)")
+    parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end after so long: 60s, 5m, 2h")
+    parser.add_argument("--speed", type=_speed, metavar="X", help="replay: its seconds a second (default 600)")
+    parser.add_argument("--no-job", action="store_true", help="without the demonstration training job")
+    parser.add_argument("--run", metavar="NAME", help="go on with this run of the embedded broker, or begin it")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run everything until ``--for`` is over, the recording ends, or somebody stops it."""
+    from infra.up.plan import plan_of
+
+    plan = plan_of(
+        options.source,
+        nodes=options.nodes,
+        speed=options.speed,
+        for_s=options.for_s,
+        with_job=not options.no_job,
+        run=options.run,
+    )
+    from infra.cli.options import report
+    from infra.up.run import run as run_plan
+    from infra.up.terminal import Terminal
+    from infra.web.serve import require_loopback
+
+    settings = demonstration(settings)
+    require_loopback(settings.web.host, settings.web.port)
+    terminal = Terminal(to_stderr=options.json, monotonic=clock.monotonic)
+    ending = run_plan(plan, settings, terminal)
+    if not options.json:
+        terminal.summarise(ending.summary)
+    report(options, ending.summary, ())
+    if ending.failed is not None:
+        print(f"forestall: {ending.failed}", file=sys.stderr)
+    return 0 if ending.failed is None else 1
+
+
+def demonstration(settings: Settings) -> Settings:
+    """The settings with ``policy.level`` at migrate, unless somebody has set it."""
+    if "policy" in settings.model_fields_set and "level" in settings.policy.model_fields_set:
+        return settings
+    return settings.model_copy(update={"policy": settings.policy.model_copy(update={"level": "migrate"})})
+
+
+def _nodes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; 1 to 10000")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write a number above 0, for example 600")
+    return speed

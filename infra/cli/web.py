@@ -1,0 +1,63 @@
+"""``forestall web``: the live page, fed from the topics."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from infra import clock
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.observer import Observer
+
+_EXAMPLES = """\
+examples
+  forestall web --brokers kafka-1:9092
+  forestall web --set web.port=9000
+
+The page is served on this machine alone and has no login; it only reads. From elsewhere, reach it through a tunnel."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``forestall web``."""
+    parser.epilog = _EXAMPLES
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve the page until told to stop."""
+    from infra.broker.locate import locate_broker
+    from infra.observer import Observer
+    from infra.web.serve import require_loopback
+
+    require_loopback(settings.web.host, settings.web.port)
+    with locate_broker(settings) as broker:
+        observer = Observer(broker.bootstrap)
+        observer.start()
+        try:
+            asyncio.run(_serve(options, settings, observer, broker.bootstrap))
+        finally:
+            observer.stop()
+    return 0
+
+
+async def _serve(options: argparse.Namespace, settings: Settings, observer: Observer, bootstrap: str) -> None:
+    from infra.cli.options import report
+    from infra.web.feed import Feed
+    from infra.web.serve import serve
+    from infra.wiring import policy_settings
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    about = {"title": f"the topics at {bootstrap}", "phase": ""}
+    feed = Feed(observer, lambda: about, policy_settings(settings), clock.now, clock.monotonic)
+    page = await serve(feed, settings.web.host, settings.web.port)
+    if page.moved:
+        print(f"forestall: port {settings.web.port} is taken; the page is on {page.port}", file=sys.stderr)
+    report(options, {"url": page.url}, [f"the live page: {page.url} (Ctrl-C ends it)"])
+    await stop.wait()
+    await page.stop()

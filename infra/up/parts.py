@@ -1,0 +1,85 @@
+"""The child processes of a run, as command lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from infra.settings import Settings, assignments
+from infra.supervisor import Part
+from infra.up.plan import JOB, RANKS, Plan
+
+WORKER = "worker"
+_PYTHON = (sys.executable, "-P", "-m")
+#: Seconds a step of the demonstration job takes, at least.
+STEP_S = 0.1
+Listener = Callable[[str, str], None]
+
+
+def command(settings: Settings, bootstrap: str, *words: str) -> tuple[str, ...]:
+    """A command of ours with this run's settings."""
+    given = [word for text in assignments(settings) for word in ("--set", text)]
+    return (*_PYTHON, "infra.cli.main", *words, "--brokers", bootstrap, *given)
+
+
+def worker(plan: Plan, settings: Settings, bootstrap: str) -> Part:
+    """The worker; who replays puts the ticks itself."""
+    ticks = ("--set", "worker.ticks=source") if plan.replay is not None else ()
+    return Part(WORKER, (*command(settings, bootstrap, "worker"), *ticks))
+
+
+def producers(plan: Plan, settings: Settings, bootstrap: str, listen: Listener, *, with_history: bool) -> list[Part]:
+    """A producer for each source; what it says comes to ``listen`` with its name."""
+    return [
+        _producer(source, plan, command(settings, bootstrap, "produce", source), listen, with_history)
+        for source in plan.sources
+    ]
+
+
+def _producer(source: str, plan: Plan, words: tuple[str, ...], listen: Listener, with_history: bool) -> Part:
+    name = f"produce-{source}"
+    if plan.replay is not None:
+        words = (*words, str(plan.replay), "--speed", f"{plan.speed:g}")
+    elif source == "fleet":
+        words = (*words, "--nodes", str(len(plan.names)))
+    words = (*words, "--events", "--json", "--wait-for-start")
+    later = (*words, "--no-history")
+    return Part(
+        name,
+        words if with_history else later,
+        again=later,
+        ends=True,
+        listens=True,
+        on_line=lambda line: listen(name, line),
+    )
+
+
+def cluster_agents(plan: Plan, settings: Settings, bootstrap: str, directory: Path) -> list[Part]:
+    """A cluster agent for each node that runs a rank, and for each spare."""
+    if not plan.with_job:
+        return []
+    spec = job_file(directory)
+    roles: list[tuple[str, tuple[str, ...]]] = [(node, ("--rank", str(rank))) for node, rank in plan.ranks.items()]
+    roles += [(node, ("--spare",)) for node in plan.spares]
+    return [
+        Part(
+            f"agent-{node}",
+            (
+                *command(settings, bootstrap, "agent", "--node", node),
+                *("--job-spec", str(spec), "--directory", str(directory / "agents" / node)),
+                *role,
+            ),
+        )
+        for node, role in roles
+    ]
+
+
+def job_file(directory: Path) -> Path:
+    """Write the file that says what may run on the nodes: the demonstration job, and nothing else."""
+    training = [*_PYTHON, "experiments.training_job", "--directory", str(directory / "job"), "--step-s", str(STEP_S)]
+    path = directory / "jobs.toml"
+    # JSON's strings and arrays of strings are TOML's too.
+    path.write_text(f"[jobs.{JOB}]\ncommand = {json.dumps(training)}\nworld = {RANKS}\n", encoding="utf-8")
+    return path

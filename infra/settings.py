@@ -22,7 +22,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Brokers = Annotated[str, StringConstraints(pattern=r"^([^\s:,]+:\d{1,5}(,[^\s:,]+:\d{1,5})*)?$")]
+_ADDRESS = r"(\[[0-9a-fA-F:]+\]|[^\s:,\[\]]+):\d{1,5}"
+Brokers = Annotated[str, StringConstraints(pattern=rf"^({_ADDRESS}(,{_ADDRESS})*)?$")]
 
 PREFIX = "FORESTALL_"
 

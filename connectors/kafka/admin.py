@@ -63,8 +63,8 @@ def _first_listener(addresses: Sequence[str], timeout_s: float) -> str:
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host, int(port)), timeout_s / len(addresses)).close()
-        except (OSError, OverflowError) as fault:
+            socket.create_connection((host.strip("[]"), int(port)), timeout_s / len(addresses)).close()
+        except (OSError, OverflowError, UnicodeError) as fault:
             faults.append(f"{address}: {fault}")
         else:
             return address

@@ -87,3 +87,9 @@ def test_brokers_that_do_not_answer_are_named(capsys: pytest.CaptureFixture[str]
 def test_one_broker_of_several_is_enough(broker: Broker) -> None:
     with admin_client(f"127.0.0.1:{choose_port(0)},{broker.bootstrap}") as client:
         assert broker_version(client).startswith("4.")
+
+
+@pytest.mark.parametrize("address", [f"{'x' * 70}.example:9092", "127.0.0.1:99999", "no-such-host.invalid:9092"])
+def test_an_address_that_cannot_be_is_unreachable_and_no_traceback(address: str) -> None:
+    with pytest.raises(Unreachable, match=address), admin_client(address, timeout_s=4.0):
+        pass

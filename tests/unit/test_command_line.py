@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def test_a_fault_of_the_code_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
     with_command(monkeypatch, ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         main(["doctor"])
+
+
+def test_being_told_to_end_unwinds_what_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    undone = []
+
+    def run(options: argparse.Namespace, settings: Settings) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            undone.append("broker")
+        return 0
+
+    monkeypatch.setattr(command_line, "_module", lambda name: SimpleNamespace(configure=lambda parser: None, run=run))
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor"])
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert undone == ["broker"]
 
 
 def test_the_common_options_reach_the_settings(

@@ -64,6 +64,7 @@ def test_three_faults_in_one_file_are_all_told(tmp_path: Path) -> None:
         ("telemetry.interval_s=0", ["telemetry.interval_s", "above 0"]),
         ("topics.partitions=0", ["topics.partitions", "at least 1"]),
         ("worker.group=", ["worker.group", "not empty"]),
+        ("broker.brokers=a:1,", ["broker.brokers", "HOST:PORT"]),
         ("broker.brokers=nowhere", ["broker.brokers", '"nowhere"', "HOST:PORT"]),
         ("policy.level", ["section.key=value"]),
         ("level=migrate", ["section.key=value"]),
@@ -125,3 +126,8 @@ def test_what_is_handed_to_a_child_gives_the_same_settings(tmp_path: Path) -> No
     settings = load(config, ["topics.partitions=7"], "a:1,b:2")
     assert load(None, assignments(settings)) == settings
     assert assignments(Settings()) == []
+
+
+@pytest.mark.parametrize("brokers", ["kafka-1:9092", "a:1,b.example.org:65535", "[::1]:9092,127.0.0.1:9093"])
+def test_brokers_are_addresses_with_a_port(brokers: str) -> None:
+    assert load(None, [], brokers).broker.brokers == brokers

@@ -1,7 +1,8 @@
 """What the cluster agent tells: outcomes and fates, which are never dropped, progress, and who runs here.
 
 One thread owns the kafka-python producer. While the broker is away outcomes wait (they stand in the seen-set, too),
-only the newest progress is kept, and of the inventory only the last word.
+only the newest progress is kept, and of the inventory only the last word. A producer that failed to deliver is given
+up: holding a record for a broker that accepts connections but does not answer, its sender would spin at full speed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from models.records import InventoryNode, NodeFate, Outcome, Progress
 PROGRESS_MAX = 600
 BATCH_MAX = 500
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 3.0
-DELIVERY_SECONDS_MAX = 5.0
+DELIVERY_SECONDS_MAX = 3.0
 
 Lasting = Outcome | NodeFate
 Say = Callable[[str], None]
@@ -77,10 +78,10 @@ class Publisher:
             except (KafkaError, OSError) as fault:
                 if pause == PAUSE_SECONDS_MIN:
                     self._say(f"the broker is away, {len(self._lasting)} outcomes wait: {fault}")
+                self._give_producer_up()
                 self._pause(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
-        if self._producer is not None:
-            self._producer.close(timeout=1)
+        self._give_producer_up()
 
     def _wait_for_work(self) -> bool:
         with self._work:
@@ -128,6 +129,18 @@ class Publisher:
     def _send(self, producer: KafkaProducer, event: Lasting | Progress) -> Any:
         return producer.send(EVENT, key=(event.job or event.node).encode(), value=encode_event(event))
 
+    def _give_producer_up(self) -> None:
+        """Close the producer; it refuses while it holds records, each of which expires in time."""
+        producer, self._producer = self._producer, None
+        until = monotonic() + self._patience()
+        while producer is not None:
+            try:
+                producer.close(timeout=0.5)
+            except KafkaError:
+                if monotonic() < until:
+                    continue
+            producer = None
+
     def _connected(self) -> KafkaProducer:
         """Return the producer. One request at a time and no idempotence: repeats carry the same id and do no harm."""
         if self._producer is None:
@@ -137,7 +150,7 @@ class Publisher:
                 acks="all",
                 enable_idempotence=False,
                 max_in_flight_requests_per_connection=1,
-                request_timeout_ms=4_000,
+                request_timeout_ms=2_500,
                 delivery_timeout_ms=round(DELIVERY_SECONDS_MAX * 1000),
                 max_block_ms=2_000,
                 reconnect_backoff_ms=100,

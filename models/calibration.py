@@ -96,12 +96,17 @@ def fit_platt(logit: Doubles, failed: Labels) -> Platt:
 
 
 def fit_isotonic(logit: Doubles, failed: Labels, knots: int = 64) -> Isotonic:
-    """Isotonic regression by pooling adjacent violators over ``knots`` groups of equal number of rows.
+    """Isotonic regression by pooling adjacent violators over about ``knots`` groups of neighbouring rows.
 
-    A group's level is its share of failures with one pseudo-row at the overall share, so none is exactly 0 or 1.
+    Half of the groups' bounds part all rows evenly, the other half those that failed, so that the rare high
+    probabilities are resolved too. A group's level is its share of failures with one pseudo-row at the overall share,
+    so none is exactly 0 or 1.
     """
     base = float(failed.mean())
-    groups = [g for g in np.array_split(np.argsort(logit, kind="stable"), knots) if len(g)]
+    order = np.argsort(logit, kind="stable")
+    even, among = np.linspace(0, 1, knots // 2 + 1), np.flatnonzero(failed[order])
+    bounds = np.concatenate([even * len(logit), np.quantile(among, even) if len(among) else []]).astype(np.intp)
+    groups = [g for g in np.split(order, np.unique(bounds)) if len(g)]
     level = [((failed[g].sum() + base) / (len(g) + 1), len(g) + 1.0, float(logit[g].mean())) for g in groups]
     pooled: list[tuple[float, float, list[float]]] = []
     for value, weight, centre in level:

@@ -263,8 +263,14 @@ class Cohort:
             row = rows[at]
             window = self.state["window"][row, metric]
             anchor, unit = own_unit(window[~np.isnan(window)].astype(np.float64))
+            if self.counters[metric]:
+                unit = max(unit, self._one_count(row))
             self.state["anchor"][row, metric], self.state["unit"][row, metric] = anchor, unit
             self.state["window"][row, metric] = np.clip((window - anchor) / unit, -UNITS_MAX, UNITS_MAX)
+
+    def _one_count(self, row: int) -> float:
+        """The rate of one count in a window: a counter's unit is never finer, or its first error would be a storm."""
+        return float(1.0 / (WINDOW_FRAMES * self.state["interval"][row]))
 
     def _observe(self, rows: Index, z: Floats) -> Observed:
         deviation = node_deviation(self.chains.deviation(rows))

@@ -41,14 +41,13 @@ class SeenSet:
 
     def append(self, records: Sequence[Record]) -> None:
         """Write stages that were entered, in one go; they are safe when this returns."""
-        for record in records:
-            self._pending[record.outcome.id] = record.outcome
         self._write([_line(record.outcome, record) for record in records])
+        self._pending.update((record.outcome.id, record.outcome) for record in records)
 
     def append_fate(self, fate: NodeFate) -> None:
         """Write a fate that must reach the decision log; it is safe when this returns."""
-        self._pending[fate.id] = fate
         self._write([_line(fate)])
+        self._pending[fate.id] = fate
 
     def pending(self) -> list[Outcome | NodeFate]:
         """Return the events that the broker has not acknowledged, oldest first."""

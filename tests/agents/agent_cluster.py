@@ -153,8 +153,7 @@ class Cluster:
         return [
             process
             for process in psutil.process_iter(["cmdline", "status"])
-            if str(self.training) in (process.info["cmdline"] or ())
-            and process.info["status"] != psutil.STATUS_ZOMBIE
+            if str(self.training) in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE
         ]
 
     def close(self) -> None:

@@ -199,7 +199,7 @@ class Session:
             return
         ends = await asyncio.to_thread(self._observer.telemetry_ends)
         deadline = self._terminal.elapsed + READ_ALL_S
-        while not self._observer.look(lambda view: _has_read(view, ends)):
+        while not self._observer.look(lambda view: has_read(view, ends)):
             if self._terminal.elapsed > deadline:
                 self._warn(parts.WORKER, f"has not read all that is on the log within {READ_ALL_S:.0f} s")
                 return
@@ -237,7 +237,7 @@ class Session:
         await asyncio.to_thread(self._observer.stop)
 
 
-def _has_read(view: View, ends: dict[int, int]) -> bool:
+def has_read(view: View, ends: dict[int, int]) -> bool:
     """Whether each partition's newest counts stand at or after the end of its telemetry."""
     return all(
         end == 0 or ((counts := view.counts.get(partition)) is not None and counts.cause.offset >= end - 1)

@@ -1,7 +1,8 @@
 """Puts telemetry on the broker, or on disk while the broker is away, and can always say what became of each frame.
 
 Every frame made is, in the end, one of: sent (acknowledged by the broker), spooled (on disk for the next run), dropped
-for a reason; :class:`Tally` adds up. Order is kept: while a record waits in the spool, later ones go behind it.
+for a reason; :class:`Tally` adds up. Order is kept: while a record waits in the spool, later ones go behind it, and
+what the client gives back goes before all that is not yet under way.
 
 Waiting is not a failure. The link's client repeats by itself, and being idempotent without making duplicates, so a
 record that it holds is left to it; what comes meanwhile goes to the spool once the oldest record waits longer than

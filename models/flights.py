@@ -41,7 +41,9 @@ def _place(job: Job, flight: InFlight, outcome: Outcome) -> int | None:
 
 def _note_facts(flight: InFlight, place: int, outcome: Outcome) -> None:
     if outcome.step is not None and outcome.stage in {"staged", "durable", "done"}:
-        flight.steps[place] = outcome.step
+        told = flight.steps.setdefault(place, outcome.step)
+        if told != outcome.step and flight.action == "CHECKPOINT":
+            flight.failure = f"rank {place} told of step {told} and of step {outcome.step}"
     if outcome.seconds is None:
         return
     if outcome.stage == "staged":

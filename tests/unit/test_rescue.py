@@ -152,6 +152,13 @@ def test_ranks_that_saved_different_steps_are_no_checkpoint() -> None:
     assert again.reason.rule.endswith("after CHECKPOINT 1 failed: the ranks saved different steps")
 
 
+def test_a_rank_that_contradicts_itself_is_no_checkpoint() -> None:
+    log, checkpoint = alarmed()
+    log.outcome(checkpoint, "staged", "n1", 1, step=101, seconds=0.2)
+    (again,) = log.outcome(checkpoint, "durable", "n1", 1, step=102)
+    assert again.reason.rule.endswith("after CHECKPOINT 1 failed: rank 1 told of step 101 and of step 102")
+
+
 def test_the_deadline_passes_and_the_next_reason_says_so() -> None:
     log, checkpoint = alarmed()
     log.save(checkpoint, step=101, ranks=(0, 1))

@@ -15,7 +15,7 @@ from models.cohort import Cohort
 from models.incident import Latch
 from models.limits import MARKOV_STATES, MARKOV_WINDOW, WINDOW_FRAMES
 
-FORMAT = 1
+FORMAT = 2
 _SHAPE = [WINDOW_FRAMES, MARKOV_STATES, MARKOV_WINDOW]
 
 

@@ -24,6 +24,7 @@ from models.limits import (
     INTERVALS_LATE_MAX,
     INTERVALS_SILENT_MAX,
     RANGE_FRAMES,
+    RAW_MAX,
     SCALE_GROWTH_MAX,
     SCALE_MEMORY_S,
     SKEW_S_MAX,
@@ -188,17 +189,21 @@ class Cohort:
         return self._observe(at, self._z(at, self.state["window"][at, :, -1]))
 
     def _units(self, rows: Index, values: Doubles) -> Floats:
-        units: Floats = ((values - self.state["anchor"][rows]) / self.state["unit"][rows]).astype(np.float32)
-        return np.clip(units, -UNITS_MAX, UNITS_MAX)
+        """The values in own units; as they are, within what float32 can square, where a metric has none yet."""
+        bound = np.where(self.state["seen"][rows] < BASELINE_FRAMES, RAW_MAX, UNITS_MAX)
+        units = (values - self.state["anchor"][rows]) / self.state["unit"][rows]
+        return np.clip(units, -bound, bound).astype(np.float32)
 
     def _rates(self, rows: Index, ts: Doubles, values: Doubles) -> Doubles:
-        """Counters as their increase a second since the last frame (NaN at a reset); gauges as they are."""
+        """Counters as their increase a second since they were last told (NaN at a reset); gauges as they are."""
         if not self.counters.any():
             return values
-        before = self.state["raw"][rows]
-        self.state["raw"][rows] = np.where(np.isnan(values), before, values)
+        before, at = self.state["raw"][rows], self.state["raw_at"][rows]
+        missing = np.isnan(values)
+        self.state["raw"][rows] = np.where(missing, before, values)
+        self.state["raw_at"][rows] = np.where(missing, at, ts[:, None])
         with np.errstate(invalid="ignore", divide="ignore"):
-            rate = (values - before) / (ts - self.state["times"][rows, -1])[:, None]
+            rate = (values - before) / (ts[:, None] - at)
             rate = np.where(rate >= 0, rate, np.nan)
         return np.where(self.counters, rate, values)
 
@@ -287,6 +292,7 @@ _BLANK: Final = {
     "seen": (0, np.int64),
     "interval": (np.nan, np.float64),
     "raw": (np.nan, np.float64),
+    "raw_at": (np.nan, np.float64),
     "anchor": (0.0, np.float64),
     "unit": (1.0, np.float64),
     "centre": (0.0, np.float32),

@@ -177,9 +177,9 @@ class Cohort:
         place = int(known[-1])
         window = self.state["window"][row]
         units = self._units(np.array([row]), np.where(self.counters, np.nan, values)[None])[0]
-        gap = place + 1 < WINDOW_FRAMES and np.isnan(times[place + 1])
-        if gap:
-            place += 1
+        room = int(np.argmax(~np.isnan(times[place + 1 :])))
+        if room:
+            place += int(np.clip(np.rint((ts - times[place]) / self.interval_s(row)), 1, room))
         else:
             window[:, :place] = window[:, 1 : place + 1]
             times[:place] = times[1 : place + 1]

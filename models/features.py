@@ -45,7 +45,7 @@ def pool_features(
     per_metric = np.stack(
         [z, -z, np.abs(window.mean), window.std, np.abs(window.trend), window.step_max, window.missing]
     )
-    per_metric = np.where(told, per_metric, np.float32(0.0))
+    per_metric = np.where(told, per_metric, np.float32(np.nan))
     rows = z.shape[0]
     features = np.zeros((rows, len(FEATURE_NAMES)), np.float32)
     for group, at in enumerate(columns):
@@ -53,7 +53,7 @@ def pool_features(
             start = group * len(STATISTICS)
             features[:, start : start + len(STATISTICS)] = np.fmax.reduce(per_metric[:, :, at], axis=-1).T
     features[:, -2] = deviation
-    features[:, -1] = per_metric[-1].min(axis=-1)
+    features[:, -1] = np.fmin.reduce(per_metric[-1], axis=-1)
     features = np.where(np.isnan(features), np.float32(0.0), features)
     squashed: Floats = np.sign(features) * np.log1p(np.abs(features))
     return squashed

@@ -21,6 +21,7 @@ HUBER_SCALES: Final = 3.0  # a deviation counts as at most this many scales when
 SCALE_GROWTH_MAX: Final = 4.0  # a fault cannot widen its own scale beyond this
 Z_MAX: Final = 50.0
 UNITS_MAX: Final = 1e6  # normalised values are clipped here
+RAW_MAX: Final = 1e18  # and values without own units here: bytes and nanoseconds pass, and float32 can square them
 
 MARKOV_INNER_STATES: Final = 8
 MARKOV_STATES: Final = MARKOV_INNER_STATES + 2  # and one below, one above the learned range

@@ -1,0 +1,185 @@
+"""``forestall train``: make a model artefact on the simulated fleet, with its card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import Failed, WrongUse
+from infra.cli.options import report
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from experiments.fleet import FleetSpec
+    from models.mlp import Predictor
+    from models.training.examples import Examples
+    from models.training.recording import Part
+
+HORIZON_STEPS = 120
+#: Nodes and steps of the parts train, validation, calibration and test, and of a quick trial.
+NODES, STEPS = (512, 160, 192, 256), (3_000, 1_500, 1_500, 2_400)
+QUICK_NODES, QUICK_STEPS = (48, 24, 24, 24), (900, 700, 700, 700)
+#: Faults and look-alikes are four times as frequent as in the fleet's default, so that a few minutes show enough.
+RATE = 1 / 1_500
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``forestall train``."""
+    parser.epilog = """\
+examples
+  forestall train --out my-model                   the MLP, as the shipped one was made (a few minutes on one core)
+  forestall train --out eq1 --model logistic       the literal P = σ(wᵀx + b)
+  forestall train --out trial --quick              a small fleet: to see that it works, not to use
+  forestall up --set predictor.artefact=my-model/mlp.safetensors"""
+    parser.add_argument("--source", choices=("fleet",), default="fleet", help="what to learn from (default: fleet)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the artefact and its card go")
+    parser.add_argument("--model", choices=("mlp", "logistic"), default="mlp", help="the form (default: mlp)")
+    parser.add_argument("--seed", type=int, default=1, help="of fleet and fitting (default: 1)")
+    parser.add_argument("--quick", action="store_true", help="a small fleet: a trial in seconds")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Simulate, watch, fit, calibrate, test and write."""
+    if options.seed < 0:
+        raise WrongUse(f"--seed {options.seed}: must be 0 or more")
+    if options.out.exists() and not options.out.is_dir():
+        raise WrongUse(f"--out {options.out}: is a file; name a folder")
+    try:
+        import torch  # noqa: F401
+    except ImportError as missing:
+        raise Failed("training needs torch, which running does not: pip install 'forestall[train]'") from missing
+    with _progress() as progress:
+        predictor, parts, figures = _train(options, progress)
+    about = _write(options, predictor, parts, figures)
+    best = figures["at_threshold"]["0.5"]
+    report(
+        options,
+        {"artefact": str(_path(options)), **about},
+        [
+            f"{_path(options)}: {about['form']}, digest {predictor.digest[:16]}…",
+            f"never seen, P ≥ .5: usable recall {best['usable_recall']:.2f}, precision {best['precision']:.2f}",
+            f"accuracy {figures['accuracy']:.4f}, of 'never' {figures['accuracy_of_never']:.4f}",
+        ],
+    )
+    return 0
+
+
+def _path(options: argparse.Namespace) -> Path:
+    path: Path = options.out / f"{options.model}.safetensors"
+    return path
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as progress:
+        yield progress
+
+
+def _train(
+    options: argparse.Namespace, progress: Progress
+) -> tuple[Predictor, dict[str, dict[str, Any]], dict[str, Any]]:
+    from models.features import FEATURE_NAMES
+    from models.limits import WINDOW_FRAMES
+    from models.training.fit import Recipe, fit
+    from models.training.recording import split
+    from models.training.scores import score
+
+    gap = HORIZON_STEPS + WINDOW_FRAMES
+    nodes, steps = (QUICK_NODES, QUICK_STEPS) if options.quick else (NODES, STEPS)
+    spec = _fleet(options.seed, sum(nodes))
+    plan = split(nodes, steps, gap)
+    held = _watch(spec, plan, gap, progress)
+    test = held.pop("test")
+    recipe = Recipe(form=options.model, seed=options.seed)
+    fitting = progress.add_task("fit", total=recipe.epochs)
+
+    def epoch(number: int, train: float, validation: float) -> None:
+        progress.update(fitting, completed=number, description=f"fit {train:.4f}, validation {validation:.4f}")
+
+    frame = {
+        "feature_names": FEATURE_NAMES,
+        "horizon_s": HORIZON_STEPS * spec.interval_s,
+        "window": WINDOW_FRAMES,
+        "provenance": _provenance(options, spec, gap),
+    }
+    predictor = fit(recipe, held, frame, epoch)
+    progress.update(fitting, completed=recipe.epochs)
+    sizes = {part.name: _size(part, (held | {"test": test})[part.name]) for part in plan}
+    return predictor, sizes, score(predictor.probability(test.features), test, HORIZON_STEPS)
+
+
+def _fleet(seed: int, nodes: int) -> FleetSpec:
+    from experiments.fleet import FleetSpec
+
+    return FleetSpec(nodes=nodes, seed=seed, interval_s=1.0, fault_rate=RATE, look_alike_rate=RATE)
+
+
+def _watch(spec: FleetSpec, plan: tuple[Part, ...], gap: int, progress: Progress) -> dict[str, Examples]:
+    from experiments.fleet import FleetRecording
+    from models.training.examples import examples
+
+    watching = progress.add_task("watch", total=sum(len(part.nodes) * (part.end - part.first) for part in plan))
+    held = {}
+    for part, (name, rows) in zip(
+        plan, examples(FleetRecording(spec), plan, HORIZON_STEPS, gap, {"train": 2}), strict=True
+    ):
+        held[name] = rows
+        progress.update(watching, advance=len(part.nodes) * (part.end - part.first), description=f"watched {name}")
+    return held
+
+
+def _size(part: Part, rows: Examples) -> dict[str, Any]:
+    return {
+        "nodes": len(part.nodes),
+        "steps": f"{part.first}–{part.end - 1}",
+        "rows": len(rows.failed),
+        "failures": len(rows.failures),
+        "positive_share": round(float(rows.failed.mean()), 5),
+    }
+
+
+def _provenance(options: argparse.Namespace, spec: FleetSpec, gap: int) -> dict[str, str]:
+    import numpy as np
+    import torch
+
+    words = [
+        "forestall train --source",
+        options.source,
+        "--out DIR --model",
+        options.model,
+        "--seed",
+        str(options.seed),
+    ]
+    return {
+        "data": f"simulated fleet of {spec.nodes} nodes at {spec.interval_s:g} s; faults and each look-alike 1 in "
+        f"{1 / spec.fault_rate:,.0f} node-intervals, {spec.sudden_share:.0%} of the faults sudden, lead lognormal with "
+        f"median {spec.lead_median:g} and sigma {spec.lead_sigma:g}",
+        "split": f"by node and by time, {gap} steps between the parts",
+        "seed": str(options.seed),
+        "made_with": f"Python {platform.python_version()}, numpy {np.__version__}, torch {torch.__version__}",
+        "regenerate": " ".join([*words, *(["--quick"] if options.quick else [])]),
+    }
+
+
+def _write(
+    options: argparse.Namespace, predictor: Predictor, parts: dict[str, dict[str, Any]], figures: dict[str, Any]
+) -> dict[str, Any]:
+    from connectors.artefacts import save_artefact
+    from models.training.card import card, markdown
+
+    path = _path(options)
+    save_artefact(predictor, path)
+    about = card(predictor, parts, figures)
+    path.with_suffix(".json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(markdown(about, path.stem), encoding="utf-8")
+    return about

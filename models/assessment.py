@@ -186,28 +186,21 @@ class Assessor:
     def _conclude(
         self, cohort: Cohort, items: list[tuple[int, Row, Node]], observed: Observed, *, newest: bool
     ) -> list[tuple[int, Conclusion]]:
-        probability = self.foresight.probability(observed.features).tolist()
-        deviation = observed.deviation.tolist()
-        warm = observed.warm.tolist()
-        size = np.abs(np.where(np.isnan(observed.z), np.float32(0.0), observed.z))
-        order = np.argsort(-size, axis=-1, kind="stable")[:, :WORST_METRICS]
-        worst_z = np.take_along_axis(observed.z, order, axis=-1).tolist()
+        p = np.round(self.foresight.probability(observed.features), 6).tolist()
+        d = np.round(observed.deviation.astype(np.float64), 4).tolist()
+        worst = _worst_metrics(cohort.metrics, observed.z)
         out: list[tuple[int, Conclusion]] = []
         self.state.counts["history" if self.state.history else "assessed"] += len(items)
         for at, (offset, row, node) in enumerate(items):
             cause = Cause(self.partition, offset)
-            if not warm[at]:
+            if not observed.warm[at]:
                 out.append((offset, self._assessment(row.node, node, row.ts, "warming", cause)))
                 continue
-            p, d = round(probability[at], 6), round(deviation[at], 4)
-            incident = self._incident(offset, row, node, p, d) if newest else None
-            worst = tuple(
-                (cohort.metrics[m], round(z, 3)) for m, z in zip(order[at].tolist(), worst_z[at], strict=True)
-            )
-            verdict: Verdict = "healthy" if p < self.incidents.theta else "suspect"
+            incident = self._incident(offset, row, node, p[at], d[at]) if newest else None
+            verdict: Verdict = "healthy" if p[at] < self.incidents.theta else "suspect"
             if node.latch.incident is not None:
                 verdict = "failing"
-            out.append((offset, self._assessment(row.node, node, row.ts, verdict, cause, p, d, worst)))
+            out.append((offset, self._assessment(row.node, node, row.ts, verdict, cause, p[at], d[at], worst[at])))
             if incident is not None:
                 out.append((offset, incident))
                 if incident.state == "closed":
@@ -294,3 +287,14 @@ class Assessor:
 def _in_order(row: Row, node: Node) -> NDArray[np.float64]:
     """The frame's values in the columns of the node's cohort; a metric that it lacks is missing."""
     return row.values if node.order is None else np.append(row.values, np.nan)[node.order]
+
+
+def _worst_metrics(metrics: tuple[str, ...], z: NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
+    """For each row of ``z (rows, metrics)`` the metrics of largest |z|, with z; a missing value counts as 0."""
+    known = np.where(np.isnan(z), 0.0, z.astype(np.float64))
+    order = np.argsort(-np.abs(known), axis=-1, kind="stable")[:, :WORST_METRICS]
+    values = np.round(np.take_along_axis(known, order, axis=-1), 3).tolist()
+    return [
+        tuple([(metrics[m], value) for m, value in zip(columns, row, strict=True)])
+        for columns, row in zip(order.tolist(), values, strict=True)
+    ]

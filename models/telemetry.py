@@ -24,7 +24,7 @@ class Schema:
         return cls(metrics, tuple(map(is_counter, metrics)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Row:
     """A frame read: ``values (metrics,)`` in the order of the schema, NaN where missing.
 

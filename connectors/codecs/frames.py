@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 from connectors.errors import InvalidRecord
 from models.limits import METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
 from models.records import Frame
-from models.telemetry import Member, Row, Schema, TelemetryTick
+from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
 
 VERSION: Final = 1
 BLANK_MIN: Final = 2.0**63 - 2.0**39  # of float32 the next below 2⁶³: DCGM's blanks lie at 2⁶³ − 16 and above
 _JSON_START: Final = ord("{")
 _PACKED_START: Final = 0x96  # a MessagePack array of six
+_PACKED_BYTE: Final = bytes([_PACKED_START])
 
 
 def encode_schema(schema: Schema) -> bytes:
@@ -112,7 +113,31 @@ class FrameDecoder:
             return self._from_json(raw)
         raise InvalidRecord("not-a-frame", "neither a JSON object nor a packed frame")
 
+    def decode_batch(self, raws: Sequence[bytes]) -> list[Row | TelemetryTick | Member | Unreadable]:
+        """Read many records at once, each as :meth:`decode` would; what cannot be read is told in its place."""
+        out: list[Any] = [None] * len(raws)
+        packed: dict[int, tuple[Schema, list[int], list[_Packed]]] = {}
+        for at, raw in enumerate(raws):
+            try:
+                if raw[:1] == _PACKED_BYTE:
+                    head, schema = self._unpack(raw)
+                    _, places, heads = packed.setdefault(id(schema), (schema, [], []))
+                    places.append(at)
+                    heads.append(head)
+                else:
+                    out[at] = self.decode(raw)
+            except InvalidRecord as wrong:
+                out[at] = Unreadable(wrong.reason, str(wrong))
+        for schema, places, heads in packed.values():
+            for at, row in zip(places, _rows_of(schema, heads), strict=True):
+                out[at] = row
+        return out
+
     def _from_packed(self, raw: bytes) -> Row:
+        head, schema = self._unpack(raw)
+        return next(_rows_of(schema, [head]))
+
+    def _unpack(self, raw: bytes) -> tuple[_Packed, Schema]:
         try:
             head = self._packed.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
@@ -123,8 +148,7 @@ class FrameDecoder:
             raise InvalidRecord("unknown-schema", f"no schema {head.schema!r} on telemetry.schema.v1")
         if len(head.row) != 4 * len(schema.metrics):
             raise InvalidRecord("bad-row", f"{len(head.row)} bytes for {len(schema.metrics)} metrics")
-        values = np.frombuffer(head.row, "<f4").astype(np.float64)
-        return _clean(Row(head.node, head.ts, schema, values))
+        return head, schema
 
     def _from_json(self, raw: bytes) -> Row | TelemetryTick | Member:
         record = self._parse(raw)
@@ -170,7 +194,9 @@ class FrameDecoder:
         if values.shape != (len(found),):
             words = sum(v is not None and not _is_number(v) for v in found)
             values = np.array([_number(v) for v in found], np.float64)
-        return _clean(Row(record.node, record.ts, schema, values[order]), words)
+        row = Row(record.node, record.ts, schema, values[order])
+        sound = not words and values.min() >= 0 and values.max() < BLANK_MIN
+        return row if sound else _clean(row, words)
 
     def _learn_layout(self, names: tuple[str, ...]) -> tuple[Schema, NDArray[np.intp]]:
         if not 0 < len(names) <= METRICS_MAX:
@@ -180,6 +206,16 @@ class FrameDecoder:
         if len(self._layouts) < METRICS_MAX:
             self._layouts[names] = layout
         return layout
+
+
+def _rows_of(schema: Schema, heads: Sequence[_Packed]) -> Iterator[Row]:
+    """The rows of packed frames of one schema; values that are no measurement are looked for in all of them at once."""
+    matrix = np.frombuffer(b"".join([head.row for head in heads]), "<f4").reshape(len(heads), -1).astype(np.float64)
+    counters = np.array(schema.counters)
+    sound = (np.abs(matrix) < BLANK_MIN).all(axis=1) & ~(matrix[:, counters] < 0).any(axis=1)
+    for head, values, good in zip(heads, matrix, sound, strict=True):
+        row = Row(head.node, head.ts, schema, values)
+        yield row if good else _clean(row)
 
 
 def _is_number(value: object) -> bool:
@@ -197,8 +233,6 @@ def _clean(row: Row, words: int = 0) -> Row:
     """The row with NaN for every value that is no measurement, counted by reason; ``words`` of them are not numbers."""
     values = row.values
     size = np.abs(values)
-    if size.max() < BLANK_MIN and values.min() >= 0:
-        return row
     endless = ~(size <= np.finfo(np.float32).max)
     blank = (size >= BLANK_MIN) & (size <= 2.0**63)
     negative = np.array(row.schema.counters) & (values < 0) & ~endless & ~blank

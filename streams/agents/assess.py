@@ -8,10 +8,9 @@ import msgspec
 
 from connectors.codecs.frames import FrameDecoder
 from connectors.codecs.records import encode_record
-from connectors.errors import InvalidRecord
 from connectors.kafka import topics
 from connectors.kafka.publisher import Outgoing
-from models.assessment import Assessor, Conclusion, Foresight, Telemetry
+from models.assessment import Assessor, Conclusion, Foresight
 from models.assessment_state import state_from_bytes, state_to_bytes
 from models.incident import IncidentSettings
 from models.records import Incident
@@ -69,14 +68,8 @@ class AssessFold:
 
     def apply(self, batch: Batch) -> Sequence[Output]:
         """Decode, assess, encode."""
-        records = [(offset, self._read(raw)) for offset, raw in batch.records()]
+        records = enumerate(self._decoder.decode_batch(batch.values), batch.first)
         return [self._encode(offset, conclusion, batch) for offset, conclusion in self._assessor.apply(records)]
-
-    def _read(self, raw: bytes) -> Telemetry:
-        try:
-            return self._decoder.decode(raw)
-        except InvalidRecord as wrong:
-            return Unreadable(wrong.reason, str(wrong))
 
     def _encode(self, offset: int, conclusion: Conclusion, batch: Batch) -> Output:
         if isinstance(conclusion, Incident):

@@ -1,7 +1,8 @@
 """Runs a command and ends it when the process that asked for it is gone, however that went.
 
-Run as a script (``python guard.py COMMAND…``): prints the command's process id, waits until its own standard input
-closes or the command ends, and leaves with the command's exit status. It imports the standard library only.
+Run as a script (``python guard.py PATIENCE COMMAND…``): prints the command's process id, waits until its own standard
+input closes or the command ends, and leaves with the command's exit status. A command that is asked to end and does
+not within PATIENCE seconds is killed. It imports the standard library only.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ import sys
 import threading
 from types import FrameType
 
-PATIENCE_S = 20.0
 
-
-def guard(command: list[str]) -> int:
-    """Run ``command`` until it ends or standard input closes; return its exit status."""
+def guard(patience_s: float, command: list[str]) -> int:
+    """Run ``command`` until it ends or standard input closes; return its exit status, 128 + n after signal n."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
     ending = threading.Event()
-    threading.Thread(target=_end_when, args=(ending, process), daemon=True).start()
+    threading.Thread(target=_end_when, args=(ending, process, patience_s), daemon=True).start()
     threading.Thread(target=_await_end_of_input, args=(ending,), daemon=True).start()
 
     def end(_: int, __: FrameType | None) -> None:
@@ -30,7 +29,8 @@ def guard(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     print(process.pid, flush=True)
-    return process.wait()
+    code = process.wait()
+    return code if code >= 0 else 128 - code
 
 
 def _await_end_of_input(ending: threading.Event) -> None:
@@ -39,14 +39,14 @@ def _await_end_of_input(ending: threading.Event) -> None:
     ending.set()
 
 
-def _end_when(ending: threading.Event, process: subprocess.Popen[bytes]) -> None:
+def _end_when(ending: threading.Event, process: subprocess.Popen[bytes], patience_s: float) -> None:
     ending.wait()
     process.terminate()
     try:
-        process.wait(PATIENCE_S)
+        process.wait(patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
 
 
 if __name__ == "__main__":
-    sys.exit(guard(sys.argv[1:]))
+    sys.exit(guard(float(sys.argv[1]), sys.argv[2:]))

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from connectors.errors import WrongUse
 from infra.broker import runs
-from infra.broker.embedded import Broker, Say, embedded_broker, say_on_stderr
+from infra.broker.embedded import Broker, embedded_broker
+from infra.broker.processes import Say, say_on_stderr
 from infra.settings import Settings
 
 

@@ -67,6 +67,15 @@ def choose_port(wanted: int) -> int:
     raise Failed(f"no port is free on {HOST}")
 
 
+def prepare(folder: Path, port: int, class_path: Sequence[Path], template: Path) -> Path:
+    """Write the broker's settings into ``folder`` and format its data where that is new; return the settings file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings_file, data = folder / "server.properties", folder / "data"
+    settings_file.write_text(properties(data, port, choose_port(0)), encoding="utf-8")
+    format_data(data, settings_file, template, class_path)
+    return settings_file
+
+
 def format_data(data: Path, settings_file: Path, template: Path, class_path: Sequence[Path]) -> None:
     """Give an empty data folder its identity; Kafka's tool formats the first, later ones are copied from it.
 

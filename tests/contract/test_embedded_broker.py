@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -17,10 +17,12 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from connectors.errors import Failed, Unreachable, WrongUse
-from connectors.kafka.admin import admin_client, apply_topics, broker_count
+from connectors.kafka.admin import admin_client, apply_topics, broker_count, check_topics
 from connectors.kafka.topics import EVENT
-from infra.broker import embedded, runs, server
+from infra.broker import runs, server
+from infra.broker.archive import ensure_archive
 from infra.broker.embedded import Broker, embedded_broker
+from infra.broker.java import use_archive
 from infra.broker.locate import locate_broker
 from infra.cli.main import main
 from infra.cli.topics import specs_of
@@ -100,7 +102,7 @@ def test_a_run_is_served_once(tmp_path: Path) -> None:
         ):
             pass
         with locate_broker(settings) as found:
-            assert (found.bootstrap, found.run, found.process) == (broker.bootstrap, "only", None)
+            assert found == broker
         with admin_client(broker.bootstrap) as client:  # the borrower did not end it
             assert broker_count(client) == 1
 
@@ -163,15 +165,32 @@ def test_start_status_and_stop_from_the_command_line(tmp_path: Path, capsys: pyt
     assert json.loads(forestall("broker", "stop", folder=tmp_path).stdout) == {"stopped": []}
 
 
-def test_a_broker_killed_outright_is_noticed_and_its_run_goes_on(tmp_path: Path) -> None:
-    settings = own(tmp_path)
-    with embedded_broker(settings, run="r") as broker:
+def test_a_broker_killed_outright_comes_back_at_the_same_address_with_its_data(tmp_path: Path) -> None:
+    settings, said = own(tmp_path), list[str]()
+    with embedded_broker(settings, run="r", say=said.append) as broker:
+        with admin_client(broker.bootstrap) as client:
+            apply_topics(client, specs_of(settings))
         assert broker.pid is not None
         os.kill(broker.pid, signal.SIGKILL)
-        until(lambda: runs.process_created(broker.pid or 0) is None, "the broker is gone")
-        assert runs.all_serving(tmp_path / "runs") == []
-        with embedded_broker(settings, run="r") as again, admin_client(again.bootstrap) as client:
-            assert broker_count(client) == 1
+        until(lambda: any("answers again" in line for line in said), "the broker is started again")
+        assert any("ended (exit 137)" in line for line in said)
+        with admin_client(broker.bootstrap) as client:
+            assert {state.state for state in check_topics(client, specs_of(settings))} == {"ok"}
+        (note,) = runs.all_serving(tmp_path / "runs")
+        assert note.pid != broker.pid
+        with locate_broker(settings) as found:
+            assert (found.pid, found.bootstrap) == (note.pid, broker.bootstrap)
+    assert runs.process_created(note.pid) is None
+
+
+def test_a_detached_broker_killed_outright_is_noticed_and_its_run_goes_on(tmp_path: Path) -> None:
+    settings = own(tmp_path)
+    told = json.loads(forestall("broker", "start", "--run", "r", folder=tmp_path).stdout)
+    os.kill(told["pid"], signal.SIGKILL)
+    until(lambda: runs.process_created(told["pid"]) is None, "the broker is gone")
+    assert runs.all_serving(tmp_path / "runs") == []
+    with embedded_broker(settings, run="r") as again, admin_client(again.bootstrap) as client:
+        assert broker_count(client) == 1
 
 
 def test_the_broker_of_a_running_process_is_not_stopped_by_another(
@@ -189,19 +208,17 @@ def test_with_brokers_of_ones_own_there_is_none_to_start(capsys: pytest.CaptureF
     assert "kafka-1:9092" in capsys.readouterr().err
 
 
-def test_a_failed_rehearsal_is_said_and_does_not_stop_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_that_cannot_be_made_is_said_once_and_stops_nothing(tmp_path: Path) -> None:
     said: list[str] = []
-    archive = tmp_path / "start-none.aot"
-    monkeypatch.setattr(embedded, "archive_path", lambda: archive)
+    made: list[Path] = []
 
-    def refuse(*_: object) -> None:
+    def refuse(archive: Path, class_path: Sequence[Path]) -> None:
+        made.append(archive)
         raise Failed("no room")
 
-    monkeypatch.setattr(embedded, "_train", refuse)
-    assert embedded.class_path_of(said.append)
-    assert "no room" in said[-1]
-    said.clear()
-    assert embedded.class_path_of(said.append)
-    assert said == []  # it is not tried at every start
+    path = tmp_path / "start.aot"
+    for _ in range(2):
+        ensure_archive(path, [], said.append, refuse)
+    assert made == [path]
+    assert sum("no room" in line for line in said) == 1
+    assert use_archive(path) is None

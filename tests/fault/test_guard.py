@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.broker.embedded import end_process, spawn_guarded
+from infra.broker.processes import end_process, spawn_guarded
 
 PATIENT = [sys.executable, "-c", "import time; time.sleep(600)"]
 DEADLINE_S = 20.0
@@ -35,7 +35,7 @@ def gone(pid: int) -> bool:
 
 def test_a_parent_killed_outright_takes_the_command_with_it(tmp_path: Path) -> None:
     code = (
-        "import time; from pathlib import Path; from infra.broker.embedded import spawn_guarded\n"
+        "import time; from pathlib import Path; from infra.broker.processes import spawn_guarded\n"
         f"_, pid = spawn_guarded({PATIENT!r}, Path({str(tmp_path / 'log')!r}))\n"
         "print(pid, flush=True); time.sleep(600)"
     )
@@ -57,7 +57,7 @@ def test_asked_to_end_the_guard_ends_the_command(tmp_path: Path) -> None:
     process, pid = spawn_guarded(PATIENT, tmp_path / "log")
     end_process(process)
     assert gone(pid)
-    assert process.returncode == -signal.SIGTERM or process.returncode == 256 - signal.SIGTERM
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT])
@@ -80,3 +80,15 @@ def test_what_the_command_says_is_in_the_log(tmp_path: Path) -> None:
     process.wait(DEADLINE_S)
     end_process(process)
     assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
+
+
+def test_a_command_that_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    )
+    log = tmp_path / "log"
+    process, pid = spawn_guarded([sys.executable, "-c", deaf], log, patience_s=0.1)
+    until(lambda: "deaf" in log.read_text(), "the command ignores the signal")
+    end_process(process)
+    assert gone(pid)
+    assert process.returncode == 128 + signal.SIGKILL

@@ -93,8 +93,8 @@ class FleetSource:
         onset = self._fleet.step + round(ONSET_S / self._interval_s)
         lead = max(1, round(LEAD_S / self._interval_s))
         before, scripted = Fleet(self._spec(_NEVER)), Fleet(self._spec(onset, lead))
-        step = self._fleet.step
-        self._ahead = _last_known(before.block(step)[-_COMPARED:] - scripted.block(step)[-_COMPARED:])
+        if step := self._fleet.step:
+            self._ahead = _last_known(before.block(step)[-_COMPARED:] - scripted.block(step)[-_COMPARED:])
         self._fleet = scripted
         self.fault = FailingNode(failing_node(scripted.names), self._ts(onset), self._ts(onset + lead))
 

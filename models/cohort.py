@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.features import pool_features, signal_columns
 from models.limits import (
+    ANCHOR_FRAMES_MIN,
     BASELINE_FRAMES,
     CENTRE_MEMORY_S,
     HUBER_SCALES,
@@ -101,6 +102,16 @@ class Cohort:
             array[row] = _BLANK[name][0]
         for name, chain in self.chains.arrays().items():
             chain[row] = fresh[name][0]
+
+    def take_over(self, row: int, other: Cohort, other_row: int) -> None:
+        """Go on with a node of another cohort, all of whose metrics are here too: what it has learned comes along."""
+        columns = [self.metrics.index(metric) for metric in other.metrics]
+        learned = other.arrays()
+        for name, array in self.arrays().items():
+            if name in _OF_NODE:
+                array[row] = learned[name][other_row]
+            else:
+                array[row, columns] = learned[name][other_row]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything learned, by name; the first axis of each is the node's row."""
@@ -192,7 +203,8 @@ class Cohort:
         """The values in own units; as they are, within what float32 can square, where a metric has none yet."""
         bound = np.where(self.state["seen"][rows] < BASELINE_FRAMES, RAW_MAX, UNITS_MAX)
         units = (values - self.state["anchor"][rows]) / self.state["unit"][rows]
-        return np.clip(units, -bound, bound).astype(np.float32)
+        clipped: Floats = np.clip(units, -bound, bound).astype(np.float32)
+        return clipped
 
     def _rates(self, rows: Index, ts: Doubles, values: Doubles) -> Doubles:
         """Counters as their increase a second since they were last told (NaN at a reset); gauges as they are."""
@@ -262,12 +274,19 @@ class Cohort:
         self.chains.advance(rows, np.where(seen > RANGE_FRAMES, quantised, np.int8(-1)))
 
     def _anchor(self, rows: Index, units: Floats) -> None:
-        """Fix the own units of the metrics that have just been seen often enough; restate their windows in them."""
+        """Fix the own units of the metrics that have just been seen often enough; restate their windows in them.
+
+        A metric of which a gap has left too little in the window has to be seen anew.
+        """
         due = (self.state["seen"][rows] == BASELINE_FRAMES) & ~np.isnan(units)
         for at, metric in zip(*np.nonzero(due), strict=True):
             row = rows[at]
             window = self.state["window"][row, metric]
-            anchor, unit = own_unit(window[~np.isnan(window)].astype(np.float64))
+            known = window[~np.isnan(window)]
+            if len(known) < ANCHOR_FRAMES_MIN:
+                self.state["seen"][row, metric] = len(known)
+                continue
+            anchor, unit = own_unit(known.astype(np.float64))
             if self.counters[metric]:
                 unit = max(unit, self._one_count(row))
             self.state["anchor"][row, metric], self.state["unit"][row, metric] = anchor, unit
@@ -300,6 +319,7 @@ _BLANK: Final = {
     "low": (np.inf, np.float32),
     "high": (-np.inf, np.float32),
 }
+_OF_NODE: Final = frozenset({"times", "frames", "interval"})  # the other arrays have a column for each metric
 
 
 def own_unit(values: Doubles) -> tuple[float, float]:

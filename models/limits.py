@@ -14,6 +14,7 @@ INTERVALS_SILENT_MAX: Final = 3  # then the verdict is unknown
 INTERVAL_FRAMES_MIN: Final = 8  # frames before a node's sampling interval is known
 
 BASELINE_FRAMES: Final = WINDOW_FRAMES  # frames that anchor a node's own units
+ANCHOR_FRAMES_MIN: Final = 8  # of which so many must still be in the window
 RANGE_FRAMES: Final = 240  # frames that set the range of the Markov states
 CENTRE_MEMORY_S: Final = 24 * 3600.0
 SCALE_MEMORY_S: Final = 48 * 3600.0

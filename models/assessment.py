@@ -110,9 +110,13 @@ class Assessor:
         return [record]
 
     def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
-        """Time passes: nodes that fell silent become unknown, and the counts are told."""
+        """Time passes: nodes that fell silent become unknown, and the counts are told.
+
+        A past that is loaded brings its own time, which may lie before what was the present.
+        """
         state = self.state
-        state.now, state.history = max(state.now, tick.ts), tick.history
+        state.now = tick.ts if tick.history or state.history else max(state.now, tick.ts)
+        state.history = tick.history
         state.counts["ticks"] += 1
         silent = {id(cohort): cohort.silent(state.now) for cohort in state.cohorts.values()}
         out: list[Conclusion] = []

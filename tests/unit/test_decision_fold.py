@@ -33,6 +33,16 @@ def test_an_event_told_twice_counts_once() -> None:
     assert to_bytes(log.state) == before
 
 
+def test_an_incident_that_closed_is_not_opened_again_by_a_repeated_word() -> None:
+    log = DecisionLog().start()
+    log.incident("n2")
+    opened = log.events[-1]
+    log.at += 1.0
+    log.incident("n2", "closed")
+    assert log.put(opened) == []
+    assert log.job.incidents == {}
+
+
 def test_a_tick_that_is_out_of_date_is_ignored() -> None:
     log = DecisionLog().start()
     log.train(5)

@@ -362,6 +362,35 @@ def test_a_migration_told_done_after_it_was_given_up_is_still_restored_once() ->
     assert log.job.in_flight == {}
 
 
+def test_a_second_migration_told_done_after_all_is_over_starts_nothing() -> None:
+    log, migrate = migrating()
+    (again,) = log.ticks(61)
+    (restore,) = log.carry_out(migrate)
+    log.carry_out(restore)
+    log.incident("n2", "closed")
+    log.member("s1", "spare")
+    assert log.carry_out(again) == []
+    assert log.ticks(300) == []
+
+
+def test_a_checkpoint_that_is_durable_too_late_is_no_use_to_a_job_that_went_back() -> None:
+    """Every rank restored must come from the same step, whatever becomes durable meanwhile."""
+    log, first = alarmed(checkpoint_deadline_s=20.0)
+    log.incident("n2", "closed")
+    log.save(first, step=101)
+    log.train(30)
+    (late,) = log.incident("n2")
+    log.save(late, step=160, ranks=(0, 1, 2))
+    (failing,) = log.ticks(20)
+    (migrate,) = log.outcome(failing, "failed", "n1", 1, reason="disk full")
+    (restore,) = log.carry_out(migrate)
+    assert (migrate.step, restore.step) == (101, 101)
+    assert log.outcome(late, "durable", "n3", 3, step=160) == []
+    log.carry_out(restore, "failed", reason="no room")
+    (again,) = log.member("s1", "spare")
+    assert again.step == 101
+
+
 def test_a_vacated_node_whose_agent_fell_silent_counts_as_left() -> None:
     log, migrate = migrating()
     log.outcome(migrate, "accepted", "n2")

@@ -6,6 +6,7 @@ from typing import Final
 
 WINDOW_FRAMES: Final = 60  # W: frames of a window
 METRICS_MAX: Final = 1024  # metrics of one node
+METRIC_NAME_CHARS_MAX: Final = 256
 NODE_NAME_CHARS_MAX: Final = 253  # as a DNS name
 TS_S_MAX: Final = 4102444800.0  # 2100-01-01: a source time after it is nonsense
 SKEW_S_MAX: Final = 600.0  # a frame may be ahead of the partition's tick by this much

@@ -13,6 +13,7 @@ values of DCGM (2⁶³ range), and counters below zero.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.errors import InvalidRecord
-from models.limits import METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
+from models.limits import METRIC_NAME_CHARS_MAX, METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
 from models.records import Frame
 from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
 
@@ -33,6 +34,7 @@ BLANK_MIN: Final = 2.0**63 - 2.0**39  # of float32 the next below 2⁶³: DCGM's
 _JSON_START: Final = ord("{")
 _PACKED_START: Final = 0x96  # a MessagePack array of six
 _PACKED_BYTE: Final = bytes([_PACKED_START])
+_PLAIN: Final = {float, int, type(None)}
 
 
 def encode_schema(schema: Schema) -> bytes:
@@ -66,8 +68,9 @@ def decode_schema(raw: bytes) -> Schema:
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InvalidRecord("bad-schema", str(wrong)) from wrong
     names = tuple(m.name for m in found)
-    if len(set(names)) != len(names) or not 0 < len(names) <= METRICS_MAX:
-        raise InvalidRecord("bad-schema", f"names must differ and be 1 to {METRICS_MAX}")
+    if len(set(names)) != len(names):
+        raise InvalidRecord("bad-schema", "names must differ")
+    _check_names(names, "bad-schema")
     return Schema(names, tuple(m.kind == "counter" for m in found), tuple(m.unit for m in found))
 
 
@@ -173,7 +176,9 @@ class FrameDecoder:
     def _parse_lenient(self, raw: bytes) -> _Json:
         """What Python's own encoder writes is not always JSON: it has NaN and Infinity."""
         try:
-            return msgspec.convert(json.loads(raw), _Json)
+            record = json.loads(raw)
+            json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair could not be written out again
+            return msgspec.convert(record, _Json)
         except msgspec.ValidationError as wrong:
             raise InvalidRecord("wrong-field", str(wrong)) from wrong
         except (ValueError, RecursionError) as wrong:
@@ -186,21 +191,13 @@ class FrameDecoder:
             layout = self._learn_layout(names)
         schema, order = layout
         found = list(record.metrics.values())
-        words = 0
-        try:
-            values = np.array(found, np.float64)
-        except (TypeError, ValueError, OverflowError):
-            values = np.zeros(0)
-        if values.shape != (len(found),):
-            words = sum(v is not None and not _is_number(v) for v in found)
-            values = np.array([_number(v) for v in found], np.float64)
+        values, words = _numbers(found)
         row = Row(record.node, record.ts, schema, values[order])
         sound = not words and values.min() >= 0 and values.max() < BLANK_MIN
         return row if sound else _clean(row, words)
 
     def _learn_layout(self, names: tuple[str, ...]) -> tuple[Schema, NDArray[np.intp]]:
-        if not 0 < len(names) <= METRICS_MAX:
-            raise InvalidRecord("bad-metrics", f"{len(names)} metrics; 1 to {METRICS_MAX} are read")
+        _check_names(names, "bad-metrics")
         ordered = tuple(sorted(names))
         layout = Schema.of_names(ordered), np.array([names.index(n) for n in ordered], np.intp)
         if len(self._layouts) < METRICS_MAX:
@@ -212,10 +209,20 @@ def _rows_of(schema: Schema, heads: Sequence[_Packed]) -> Iterator[Row]:
     """The rows of packed frames of one schema; values that are no measurement are looked for in all of them at once."""
     matrix = np.frombuffer(b"".join([head.row for head in heads]), "<f4").reshape(len(heads), -1).astype(np.float64)
     counters = np.array(schema.counters)
-    sound = (np.abs(matrix) < BLANK_MIN).all(axis=1) & ~(matrix[:, counters] < 0).any(axis=1)
+    measured = (np.abs(matrix) < BLANK_MIN) & ~(counters & (matrix < 0))
+    sound = np.logical_and.reduce(measured, axis=1)
     for head, values, good in zip(heads, matrix, sound, strict=True):
         row = Row(head.node, head.ts, schema, values)
         yield row if good else _clean(row)
+
+
+def _numbers(found: list[Any]) -> tuple[NDArray[np.float64], int]:
+    """JSON values as floats, and how many are neither numbers nor null: NumPy alone would read "71.5" and true."""
+    if set(map(type, found)) <= _PLAIN:
+        with contextlib.suppress(OverflowError):
+            return np.array(found, np.float64), 0
+    words = sum(v is not None and not _is_number(v) for v in found)
+    return np.array([_number(v) for v in found], np.float64), words
 
 
 def _is_number(value: object) -> bool:
@@ -253,6 +260,13 @@ def _check(version: int, node: str, ts: float) -> None:
         raise InvalidRecord("bad-node", f"a node's name has 1 to {NODE_NAME_CHARS_MAX} characters")
     if not 0 < ts < TS_S_MAX:
         raise InvalidRecord("bad-time", f"ts {ts} is no Unix time in seconds")
+
+
+def _check_names(names: tuple[str, ...], reason: str) -> None:
+    if not 0 < len(names) <= METRICS_MAX:
+        raise InvalidRecord(reason, f"{len(names)} metrics; 1 to {METRICS_MAX} are read")
+    if max(map(len, names)) > METRIC_NAME_CHARS_MAX:
+        raise InvalidRecord(reason, f"a metric's name has up to {METRIC_NAME_CHARS_MAX} characters")
 
 
 def encode_json_frame(frame: Frame) -> bytes:

@@ -62,7 +62,8 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise InvalidRecord("not-json", str(wrong)) from wrong
     if not isinstance(value, dict):
         raise InvalidRecord("not-an-object", f"a JSON {type(value).__name__}")
-    if value.pop("v", None) != VERSION:
+    version = value.pop("v", None)
+    if type(version) is not int or version != VERSION:
         raise InvalidRecord("unknown-version", f"this build reads version {VERSION}")
     return value
 
@@ -77,7 +78,7 @@ def _convert(value: dict[str, Any], into: type[_T]) -> _T:
 def _decode_kind(raw: bytes, kinds: dict[str, type[_T]]) -> _T:
     value = _object(raw)
     kind = value.pop("kind", None)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise InvalidRecord("unknown-kind", f"{kind!r} is none of {', '.join(kinds)}")
     return _convert(value, kinds[kind])
 

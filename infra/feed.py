@@ -57,7 +57,7 @@ class Feed:
         self._source, self._producer, self._live_link, self._orders = source, producer, live_link, orders
         self._start, self._clock, self._monotonic, self._tell = start, clock, monotonic, tell
         self._for_s = for_s
-        self._origin = monotonic()
+        self._origin = monotonic() - (clock() - start)  # making a source takes time; its present does not wait for it
         self._until: float | None = None
         self._ticked: float | None = None
         self._live = False
@@ -83,11 +83,18 @@ class Feed:
         for moment in self._source.history():
             if self._orders.stopping():
                 return
+            if self._ticked is None:
+                self._tick_past(moment.ts)
             self._send(moment)
         while not self._producer.flush(self._monotonic() + NAP_S):
             if self._orders.stopping():
                 return
         self._producer.change_link(self._live_link())
+
+    def _tick_past(self, ts: float) -> None:
+        """Say that a past begins before its first frame: what no tick has marked counts as the present."""
+        self._producer.tick(ts, history=True)
+        self._ticked = ts
 
     def _await_start(self) -> None:
         while not (self._orders.started() or self._orders.stopping()):

@@ -20,7 +20,7 @@ def sentence(told: Told, look: Callable[[str], Assessment | None]) -> Sentence |
     look : the newest assessment of a node, for the metrics behind an incident
     """
     match told:
-        case Incident(history=False):
+        case Incident(history=False, state="opened" | "closed"):
             return told.node, _incident(told, look(told.node))
         case Command():
             return "decided", _command(told)

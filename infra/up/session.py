@@ -230,8 +230,7 @@ class Session:
 
     async def _stop(self, page: Served | None) -> None:
         await self._supervisor.stop(self._producers, PART_STOP_S)
-        await self._supervisor.stop(self._agents, PART_STOP_S)
-        await self._supervisor.close(PART_STOP_S)
+        await self._supervisor.stop([*self._agents, parts.WORKER], PART_STOP_S)
         if page is not None:
             await page.stop()
         await asyncio.to_thread(self._observer.stop)

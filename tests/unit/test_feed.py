@@ -117,7 +117,7 @@ class Patient(MemoryLink):
 def test_a_recording_is_loaded_then_replayed_with_ticks_of_its_own(tmp_path: Path) -> None:
     run = Run(tmp_path, Numbers(3, 2, brings_ticks=True))
     run.go()
-    assert run.story() == ["0", "h0", "1", "h1", "2", "h2", "t2", "3", "t3", "4", "t4"]
+    assert run.story() == ["h0", "0", "h0", "1", "h1", "2", "h2", "t2", "3", "t3", "4", "t4"]
     assert run.told == [("history-sent", 3), ("live", 3)]
     assert (run.tally.history, run.tally.produced, run.tally.sent) == (3, 2, 5)
 
@@ -133,7 +133,7 @@ def test_a_recording_waits_for_the_start_and_its_pace_counts_from_there(tmp_path
     run = Run(tmp_path, Numbers(2, 3, brings_ticks=True))
     run.start_at = run.time.now + 60.0
     run.go()
-    assert run.story() == ["0", "h0", "1", "h1", "t1", "2", "t2", "3", "t3", "4", "t4"]
+    assert run.story() == ["h0", "0", "h0", "1", "h1", "t1", "2", "t2", "3", "t3", "4", "t4"]
     assert run.source.start == pytest.approx(WALL + 60.0, abs=0.5)
     assert run.time.now == pytest.approx(100.0 + 60.0 + 2.0, abs=0.6)
 
@@ -143,7 +143,7 @@ def test_a_fleet_flows_on_as_history_until_the_start(tmp_path: Path) -> None:
     run.start_at = run.time.now + 3.5
     run.go()
     story = run.story()
-    assert story == ["0", "h0", "1", "h1", "2", "h2", "3", "h3", "4", "h4", "5", "h5", "t5", "6", "7", "8", "9"]
+    assert story == ["h0", "0", "h0", "1", "h1", "2", "h2", "3", "h3", "4", "h4", "5", "h5", "t5", "6", "7", "8", "9"]
     assert run.told == [("history-sent", 2), ("live", 6)]
     assert (run.tally.history, run.tally.produced) == (6, 4)
     assert run.source.start == WALL, "its present follows its past, whenever the wait ends"
@@ -204,3 +204,20 @@ def test_every_tick_stands_on_the_decision_log_too(tmp_path: Path) -> None:
     run.go()
     ticks = {topic: [r.key for r in run.log if r.topic == topic and not r.is_frame] for topic in (TELEMETRY, EVENT)}
     assert ticks[TELEMETRY] == ticks[EVENT] == [b"tick"] * 6
+
+
+def test_the_present_begins_by_the_wall_clock_however_long_the_source_took_to_make(tmp_path: Path) -> None:
+    run = Run(tmp_path, Numbers(0, 6, flows=True))
+    slow = Feed(
+        run.source,
+        run.producer,
+        lambda: run.live_link,
+        Orders(run.stopping, run.has_started),
+        WALL - 4.0,
+        lambda: WALL + run.time.now - 100.0,
+        run.time,
+        lambda *_: None,
+    )
+    slow.run(with_history=False)
+    run.producer.close(run.time() + 5.0, keep=False)
+    assert run.time.now == pytest.approx(100.0 + 5.0 - 4.0, abs=0.6)

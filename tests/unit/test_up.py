@@ -348,8 +348,9 @@ def test_the_look_behind_an_incident_is_the_newest_assessment(view: View) -> Non
     assert worst_of(view)("n99") is None
 
 
-def test_the_past_is_not_told() -> None:
+def test_the_past_and_what_only_goes_on_are_not_told() -> None:
     assert sentence(incident(history=True), lambda _: None) is None
+    assert sentence(incident(state="changed"), lambda _: None) is None
 
 
 def test_commands_and_outcomes_are_told_in_a_line_each() -> None:

@@ -51,7 +51,9 @@ def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) 
     """Rebuild a lane's state from the newest snapshot and the tail of its output."""
     low, _ = bounds(consumer, stage.source, number)
     snapshot = read_newest(consumer, snapshot_topic, stage.source, number)
-    tail = (stage.place_of(message.value()) for message in read_tail(consumer, stage.output, number, TAIL_RECORDS))
+    tail = (
+        stage.place_of(message.value() or b"") for message in read_tail(consumer, stage.output, number, TAIL_RECORDS)
+    )
     published = max((place for place in tail if place is not None), default=NOTHING)
     if snapshot is None:
         return Restored(stage.restore(number, None), low, published)

@@ -7,7 +7,7 @@ of its job's partition of the decision log). Copies carry the inventory's offset
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from connectors.codecs.records import decode_inventory, encode_member, encode_record, encode_tick
 from connectors.errors import InvalidRecord
@@ -16,6 +16,8 @@ from connectors.kafka.log import bounds, partition_count
 from connectors.kafka.partitioning import partition_of
 from connectors.kafka.publisher import Outgoing, Publisher
 from models.records import InventoryNode, Membership, Tick
+from streams.batch import Partition
+from streams.dead_letter import dead_letter
 from streams.lanes import Lanes
 
 TICK_KEY = b"tick"
@@ -48,7 +50,7 @@ class Owner:
             self._start()
         for message in self._inventory.consume(RECORDS_A_TURN, 0):
             if message.error() is None and message.value() is not None:
-                self._note(f"{message.topic()}/{message.partition()}/{message.offset()}", message.value())
+                self._note(message)
         held = {(p.topic, p.number) for p in self._lanes.positions()}
         self._copied = {place: copied for place, copied in self._copied.items() if place in held}
         for identity, node in self._latest.values():
@@ -66,13 +68,15 @@ class Owner:
             ]
         )
 
-    def _note(self, identity: str, raw: bytes) -> None:
+    def _note(self, message: Message) -> None:
+        source, offset = Partition(message.topic(), message.partition()), message.offset()
+        key, raw = message.key() or b"", message.value() or b""
         try:
             node = decode_inventory(raw)
         except InvalidRecord as wrong:
-            self._publisher.publish(_unreadable(identity, raw, str(wrong)))
+            self._publisher.publish(dead_letter(source, offset, key, raw, str(wrong)))
             return
-        self._latest[node.node] = (identity, node)
+        self._latest[node.node] = (f"{source.topic}/{source.number}/{offset}", node)
 
     def _copy(self, identity: str, node: InventoryNode, held: set[tuple[str, int]]) -> None:
         job = node.job if node.state == "running" else None
@@ -94,14 +98,3 @@ class Owner:
             if place in held and identity not in copied:
                 copied.add(identity)
                 self._publisher.publish(Outgoing(topic, key, value, place[1]))
-
-
-def _unreadable(identity: str, raw: bytes, reason: str) -> Outgoing:
-    topic, partition, offset = identity.rsplit("/", 2)
-    headers = (
-        ("reason", reason.encode()),
-        ("topic", topic.encode()),
-        ("partition", partition.encode()),
-        ("offset", offset.encode()),
-    )
-    return Outgoing(topics.DEAD_LETTER, b"", raw, headers=headers)

@@ -55,7 +55,7 @@ def newest(source: str, partition: int, records: Iterable[tuple[bytes, bytes]]) 
         if not key.startswith(prefix) or len(value) < _HEADER.size:
             continue
         magic, version, count, index, next_offset, check = _HEADER.unpack_from(value)
-        if (magic, version) != (MAGIC, FORMAT):
+        if (magic, version) != (MAGIC, FORMAT) or index >= count:
             continue
         which = key.removeprefix(prefix).split(b"/")[0]
         found = parts.setdefault((which, next_offset, count, check), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -13,10 +14,13 @@ from connectors.kafka.publisher import Outgoing
 from models.assessment import Assessor, Conclusion, Foresight
 from models.assessment_state import state_from_bytes, state_to_bytes
 from models.incident import IncidentSettings
-from models.records import Incident
+from models.records import Assessment, Incident
 from models.telemetry import Schema, Unreadable
 from streams.batch import Batch
+from streams.dead_letter import dead_letter
 from streams.fold import Fold, Ordered, Output, Place, Stage
+
+COUNTS_KEY: Final = b"counts"
 
 
 class _Caused(msgspec.Struct):
@@ -34,20 +38,9 @@ def place_of(value: bytes) -> Place | None:
     """Where an assessment, a count or a command stands in its stage's sequence."""
     try:
         cause = _caused.decode(value).cause
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return Place(cause.offset, cause.index)
-
-
-def dead_letter(source: str, partition: int, offset: int, key: bytes, raw: bytes, reason: str) -> Outgoing:
-    """A record that cannot be read, as it goes to the dead-letter topic: its bytes, why, and where it stood."""
-    headers = (
-        ("reason", reason.encode()),
-        ("topic", source.encode()),
-        ("partition", str(partition).encode()),
-        ("offset", str(offset).encode()),
-    )
-    return Outgoing(topics.DEAD_LETTER, key, raw, headers=headers)
 
 
 class AssessFold:
@@ -73,13 +66,14 @@ class AssessFold:
 
     def _encode(self, offset: int, conclusion: Conclusion, batch: Batch) -> Output:
         if isinstance(conclusion, Incident):
-            key = conclusion.job or conclusion.node
-            return Outgoing(topics.EVENT, key.encode(), encode_record(conclusion))
+            job = conclusion.job or conclusion.node
+            return Outgoing(topics.EVENT, job.encode(), encode_record(conclusion))
         at = offset - batch.first
         if isinstance(conclusion, Unreadable):
-            return dead_letter(*batch.source, offset, batch.keys[at], batch.values[at], conclusion.detail)
+            return dead_letter(batch.source, offset, batch.keys[at], batch.values[at], conclusion.detail)
         place = Place(offset, conclusion.cause.index)
-        return Ordered(place, batch.keys[at], encode_record(conclusion))
+        key = conclusion.node.encode() if isinstance(conclusion, Assessment) else COUNTS_KEY
+        return Ordered(place, key, encode_record(conclusion))
 
 
 def assess_stage(schemas: Mapping[str, Schema], foresight: Foresight, incidents: IncidentSettings) -> Stage:

@@ -15,8 +15,9 @@ from models.decision_state import DecisionState, from_bytes, to_bytes
 from models.decisions import decide, initial_state
 from models.policy_settings import PolicySettings
 from models.records import Cause
-from streams.agents.assess import dead_letter, place_of
-from streams.batch import Batch
+from streams.agents.assess import place_of
+from streams.batch import Batch, Partition
+from streams.dead_letter import dead_letter
 from streams.fold import Fold, Ordered, Output, Place, Stage
 
 
@@ -40,14 +41,14 @@ class DecideFold:
         """Fold each event; its commands stand at its offset."""
         outputs: list[Output] = []
         for (offset, raw), key in zip(batch.records(), batch.keys, strict=True):
-            outputs += self._event(offset, key, raw)
+            outputs += self._event(batch.source, offset, key, raw)
         return outputs
 
-    def _event(self, offset: int, key: bytes, raw: bytes) -> list[Output]:
+    def _event(self, source: Partition, offset: int, key: bytes, raw: bytes) -> list[Output]:
         try:
             event = decode_event(raw)
         except InvalidRecord as wrong:
-            return [dead_letter(topics.EVENT, self._partition, offset, key, raw, str(wrong))]
+            return [dead_letter(source, offset, key, raw, str(wrong))]
         self._state, commands = decide(self._state, event, Cause(self._partition, offset))
         return [
             Ordered(Place(offset, command.cause.index), command.job.encode(), encode_record(command))

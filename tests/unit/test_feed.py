@@ -203,7 +203,7 @@ def test_every_tick_stands_on_the_decision_log_too(tmp_path: Path) -> None:
     run = Run(tmp_path, Numbers(3, 2, brings_ticks=True))
     run.go()
     ticks = {topic: [r.key for r in run.log if r.topic == topic and not r.is_frame] for topic in (TELEMETRY, EVENT)}
-    assert ticks[TELEMETRY] == ticks[EVENT] == [b"tick"] * 6
+    assert ticks[TELEMETRY] == ticks[EVENT] == [b"tick"] * 7
 
 
 def test_the_present_begins_by_the_wall_clock_however_long_the_source_took_to_make(tmp_path: Path) -> None:

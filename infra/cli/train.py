@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HORIZON_STEPS = 120
 #: Nodes and steps of the parts train, validation, calibration and test, and of a quick trial.
 NODES, STEPS = (512, 160, 192, 256), (3_000, 1_500, 1_500, 2_400)
-QUICK_NODES, QUICK_STEPS = (48, 24, 24, 24), (900, 700, 700, 700)
+QUICK_NODES, QUICK_STEPS = (32, 16, 16, 16), (900, 700, 700, 700)
 #: Faults and look-alikes are four times as frequent as in the fleet's default, so that a few minutes show enough.
 RATE = 1 / 1_500
 

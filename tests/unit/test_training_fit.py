@@ -1,0 +1,161 @@
+"""Fitting: numpy gives what torch gives, the same seed gives the same bytes, and the test part is not looked at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the train extra")
+
+from connectors.artefacts import load_artefact, require_features, save_artefact  # noqa: E402
+from infra.cli.main import main  # noqa: E402
+from models.calibration import Isotonic, Platt, fit_platt  # noqa: E402
+from models.features import FEATURE_NAMES  # noqa: E402
+from models.limits import WINDOW_FRAMES  # noqa: E402
+from models.mlp import Predictor  # noqa: E402
+from models.training.examples import Examples  # noqa: E402
+from models.training.fit import (  # noqa: E402
+    Recipe,
+    build,
+    choose_calibration,
+    fit,
+    imbalance_weight,
+    layers_of,
+    torch_probability,
+)
+
+pytestmark = pytest.mark.torch
+
+FRAME: dict[str, Any] = {"feature_names": ("a", "b", "c"), "horizon_s": 20.0, "window": 60, "provenance": {"seed": "1"}}
+
+
+def part(seed: int, rows: int = 4_000) -> Examples:
+    """Rows whose chance of failure is a bent function of the first two features."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, 3)).astype(np.float32) * np.float32([1, 10, 0]) + np.float32([0, 5, 2])
+    p = 1 / (1 + np.exp(-(3 * np.abs(x[:, 0]) + 0.2 * (x[:, 1] - 5) - 4)))
+    return Examples(x, rng.random(rows) < p, rng.integers(0, 40, rows), np.arange(rows), ())
+
+
+@pytest.fixture(scope="module")
+def parts() -> dict[str, Examples]:
+    return {name: part(seed) for seed, name in enumerate(("train", "validation", "calibration"))}
+
+
+@pytest.mark.parametrize("form", ["mlp", "logistic"])
+def test_numpy_gives_what_torch_gives(form: Any) -> None:
+    rng = np.random.default_rng(3)
+    names = tuple(f"f{n}" for n in range(58))
+    network = build(Recipe(form=form, seed=4), 58)
+    predictor = Predictor(
+        layers=layers_of(network),
+        feature_names=names,
+        mean=rng.standard_normal(58),
+        std=rng.uniform(0.1, 2, 58),
+        clip=5.0,
+        horizon_s=120.0,
+        window=60,
+    )
+    features = (rng.standard_normal((500, 58)) * 3).astype(np.float32)
+    assert predictor.probability(features) == pytest.approx(torch_probability(network, predictor, features), abs=1e-6)
+    assert len(predictor.layers) == (2 if form == "mlp" else 1)
+
+
+@pytest.mark.parametrize("form", ["mlp", "logistic"])
+def test_the_same_seed_gives_the_same_bytes(form: Any, parts: dict[str, Examples]) -> None:
+    recipe = Recipe(form=form, seed=5, epochs=3)
+    first, second = fit(recipe, parts, FRAME), fit(recipe, parts, FRAME)
+    assert first.digest == second.digest
+    assert fit(replace(recipe, seed=6), parts, FRAME).digest != first.digest
+
+
+def test_the_test_part_is_not_looked_at(parts: dict[str, Examples]) -> None:
+    recipe = Recipe(seed=5, epochs=2)
+    assert fit(recipe, parts | {"test": part(99)}, FRAME).digest == fit(recipe, parts, FRAME).digest
+
+
+def test_the_mlp_learns_what_the_logistic_form_cannot(parts: dict[str, Examples]) -> None:
+    held = part(50)
+    brier = {}
+    for form in ("mlp", "logistic"):
+        predictor = fit(Recipe(form=form, batch=256), parts, FRAME)  # type: ignore[arg-type]
+        brier[form] = float(((predictor.probability(held.features) - held.failed) ** 2).mean())
+    base = float(held.failed.mean() * (1 - held.failed.mean()))
+    assert brier["mlp"] < 0.8 * brier["logistic"]
+    assert brier["logistic"] < base
+
+
+def test_calibration_of_the_literal_form_is_folded_in(parts: dict[str, Examples]) -> None:
+    predictor = fit(Recipe(form="logistic", epochs=2), parts, FRAME)
+    assert predictor.is_literal
+    assert predictor.calibration == Platt()
+    held = parts["calibration"]
+    again = fit_platt(predictor.logit(held.features), held.failed)
+    assert (again.slope, again.intercept) == pytest.approx((1, 0), abs=1e-6)
+
+
+def test_fitting_stops_when_validation_no_longer_gains(parts: dict[str, Examples]) -> None:
+    contrary = replace(parts["train"], failed=~parts["train"].failed)
+    told: list[int] = []
+    fit(Recipe(epochs=30, patience=2), parts | {"validation": contrary}, FRAME, lambda epoch, *_: told.append(epoch))
+    assert len(told) < 8
+
+
+def test_the_calibration_that_loses_less_is_chosen() -> None:
+    rng = np.random.default_rng(8)
+    logit = rng.uniform(-4, 4, 20_000)
+    held = Examples(np.zeros((20_000, 0)), rng.random(20_000) < 1 / (1 + np.exp(-logit)), np.arange(20_000), logit, ())
+    assert isinstance(choose_calibration(logit, held), Platt)
+    steps = replace(held, failed=rng.random(20_000) < np.where(logit > 0, 0.6, 0.05))
+    assert isinstance(choose_calibration(logit, steps), Isotonic)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_rows_of_one_outcome_cannot_train(share: float) -> None:
+    with pytest.raises(ValueError, match="rows of both outcomes"):
+        imbalance_weight(share)
+
+
+def test_the_command_writes_an_artefact_that_the_worker_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--quick", "--model", "logistic", "--out", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    predictor = load_artefact(tmp_path / "logistic.safetensors")
+    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
+    assert told["digest"] == predictor.digest
+    assert told["test"]["accuracy_of_never"] > 0.5
+    assert json.loads((tmp_path / "logistic.json").read_text())["digest"] == predictor.digest
+    page = (tmp_path / "logistic.md").read_text()
+    assert predictor.digest in page
+    assert 'accuracy of "never"' in page
+    assert "forestall train --source fleet --out DIR --model logistic --seed 1 --quick" in page
+
+
+@pytest.mark.parametrize(("words", "says"), [(["--seed", "-1"], "--seed -1"), (["--out", __file__], "is a file")])
+def test_wrong_use_of_the_command_is_named(
+    words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--out", str(tmp_path), *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_running_needs_no_torch() -> None:
+    code = "import sys, models.mlp, connectors.artefacts as a; a.load_artefact(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_saving_and_loading_keeps_a_fitted_predictor(tmp_path: Path, parts: dict[str, Examples]) -> None:
+    predictor = fit(Recipe(epochs=2), parts, FRAME)
+    save_artefact(predictor, tmp_path / "a.safetensors")
+    held = parts["calibration"].features
+    assert (
+        load_artefact(tmp_path / "a.safetensors").probability(held).tobytes() == predictor.probability(held).tobytes()
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from connectors.errors import Failed, Unreachable
 from connectors.kafka.topic_specs import TopicSpec
@@ -93,7 +93,8 @@ def apply_topics(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> list[T
         if spec.name in missing
     }
     try:
-        client.create_topics(wanted)
+        with suppress(TopicAlreadyExistsError):  # somebody else applies them at this moment, as wanted or not
+            client.create_topics(wanted)
         client.wait_for_topics(list(wanted))
     except KafkaError as fault:
         raise Failed(f"the topics {', '.join(sorted(missing))} could not be created: {fault}") from fault

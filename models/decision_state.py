@@ -48,7 +48,7 @@ class DecisionState:
 
 def to_bytes(state: DecisionState) -> bytes:
     """Return the state, the parameters that it was made with included."""
-    content = {"v": STATE_VERSION, **dataclasses.asdict(state)}
+    content = {"v": STATE_VERSION, **_encode(state)}
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -67,6 +67,15 @@ def from_bytes(data: bytes, settings: PolicySettings) -> DecisionState:
     return typing.cast(DecisionState, _decode(DecisionState, content))
 
 
+def _encode(value: Any) -> Any:
+    """Return what JSON can hold; mappings of plain values are not copied, for there are as many ids as commands."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: _encode(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, dict) and value and dataclasses.is_dataclass(next(iter(value.values()))):
+        return {key: _encode(one) for key, one in value.items()}
+    return value
+
+
 def _decode(kind: Any, value: Any) -> Any:
     """Build a value of the annotated type ``kind`` from what JSON made of it."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -81,5 +90,7 @@ def _decode(kind: Any, value: Any) -> Any:
         return tuple(_decode(arguments[0], one) for one in value)
     if origin is not None and origin is not typing.Literal:
         key = arguments[0]
+        if arguments == (str, float):
+            return value
         return {key(name): _decode(arguments[1], one) for name, one in value.items()}
     return value

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.cohort import Cohort, Observed
 from models.incident import IncidentSettings, Latch
-from models.limits import SKEW_S_MAX
+from models.limits import METRICS_MAX, SKEW_S_MAX
 from models.records import Assessment, Cause, Counts, Incident, Verdict, digest_id
 from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
 
@@ -54,7 +54,7 @@ class PartitionState:
 
     cohorts: dict[tuple[tuple[str, ...], tuple[bool, ...]], Cohort] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
-    jobs: dict[str, str | None] = field(default_factory=dict)
+    jobs: dict[str, tuple[str | None, float]] = field(default_factory=dict)  # of each node, and since when
     counts: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     now: float = -np.inf
@@ -102,12 +102,21 @@ class Assessor:
         if isinstance(record, TelemetryTick):
             return self._tick(offset, record)
         if isinstance(record, Member):
-            state.jobs[record.node] = record.job
-            if record.node in state.nodes:
-                state.nodes[record.node].job = record.job
+            self._member(record)
             return []
         state.counts["dead_letters"] += 1
         return [record]
+
+    def _member(self, member: Member) -> None:
+        """A node works for a job. The inventory is copied anew at times: what is older than known changes nothing."""
+        state = self.state
+        state.counts["members"] += 1
+        _, known = state.jobs.get(member.node, (None, -np.inf))
+        if member.ts < known:
+            return
+        state.jobs[member.node] = member.job, member.ts
+        if member.node in state.nodes:
+            state.nodes[member.node].job = member.job
 
     def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
         """Time passes: nodes that fell silent become unknown, and the counts are told.
@@ -197,8 +206,8 @@ class Assessor:
         self.state.counts["history" if self.state.history else "assessed"] += len(items)
         for at, (offset, row, node) in enumerate(items):
             cause = Cause(self.partition, offset)
-            if not observed.warm[at]:
-                out.append((offset, self._assessment(row.node, node, row.ts, "warming", cause)))
+            if node.silent or not observed.warm[at]:
+                out.append((offset, self._assessment(row.node, node, row.ts, _untold(node), cause)))
                 continue
             incident = self._incident(offset, row, node, p[at], d[at]) if newest else None
             verdict: Verdict = "healthy" if p[at] < self.incidents.theta else "suspect"
@@ -262,30 +271,46 @@ class Assessor:
         node = self.state.nodes.get(row.node)
         if node is None:
             cohort = self._cohort(row.schema)
-            node = Node(cohort, int(cohort.add()[0]), job=self.state.jobs.get(row.node))
+            node = Node(cohort, int(cohort.add()[0]), job=self.state.jobs.get(row.node, (None, 0.0))[0])
             self.state.nodes[row.node] = node
         if row.schema is not node.source:
             self._adopt(node, row.schema)
         return node
 
     def _adopt(self, node: Node, source: Schema) -> None:
-        """Frames come in another schema; if it has new metrics the node learns anew, with the old and the new."""
+        """Frames come in another schema; if it has new metrics the node goes on in a cohort with the old and the new.
+
+        Metrics beyond ``METRICS_MAX`` are not read.
+        """
         kinds = dict(zip(node.cohort.metrics, node.cohort.counters.tolist(), strict=True))
         added = {m: c for m, c in zip(source.metrics, source.counters, strict=True) if m not in kinds}
-        if added:
-            names = tuple(sorted(kinds | added))
-            node.cohort = self._cohort(Schema(names, tuple((kinds | added)[n] for n in names)))
-            node.row = int(node.cohort.add()[0])
+        if added and len(kinds) < METRICS_MAX:
+            kinds |= dict(list(added.items())[: METRICS_MAX - len(kinds)])
+            self._move(node, Schema(tuple(sorted(kinds)), tuple(kinds[name] for name in sorted(kinds))))
         place = {metric: at for at, metric in enumerate(source.metrics)}
         same = node.cohort.metrics == source.metrics
         node.order = None if same else np.array([place.get(m, len(place)) for m in node.cohort.metrics], np.intp)
         node.source = source
+
+    def _move(self, node: Node, schema: Schema) -> None:
+        """Put a node into the cohort of more metrics with what it has learned; a cohort without nodes is let go."""
+        before, row = node.cohort, node.row
+        node.cohort = self._cohort(schema)
+        node.row = int(node.cohort.add()[0])
+        node.cohort.take_over(node.row, before, row)
+        if all(other.cohort is not before for other in self.state.nodes.values()):
+            del self.state.cohorts[before.metrics, tuple(before.counters.tolist())]
 
     def _cohort(self, schema: Schema) -> Cohort:
         key = (schema.metrics, schema.counters)
         if key not in self.state.cohorts:
             self.state.cohorts[key] = Cohort(*key)
         return self.state.cohorts[key]
+
+
+def _untold(node: Node) -> Verdict:
+    """The verdict without a probability: a frame that came late from a node since fallen silent does not clear it."""
+    return "unknown" if node.silent else "warming"
 
 
 def _in_order(row: Row, node: Node) -> NDArray[np.float64]:

@@ -24,27 +24,32 @@ class UnreadableState(ValueError):
 
 
 def state_to_bytes(state: PartitionState) -> bytes:
-    """A JSON head (its length first, 8 bytes) and the cohorts' arrays one after another."""
+    """A JSON head (its length first, 8 bytes) and the cohorts' arrays one after another.
+
+    Cohorts and their rows are put in the order in which nodes were first seen: where the rows came to lie follows from
+    how records were batched, and rows that nodes have left are dropped.
+    """
+    kept: dict[int, tuple[int, Cohort, list[int]]] = {}
+    nodes = []
+    for name, n in state.nodes.items():
+        place, _, rows = kept.setdefault(id(n.cohort), (len(kept), n.cohort, []))
+        nodes.append([name, place, len(rows), n.last_ts, n.silent, n.job, asdict(n.latch)])
+        rows.append(n.row)
     blocks: list[bytes] = []
-    cohorts = []
-    place = {id(cohort): at for at, cohort in enumerate(state.cohorts.values())}
-    for (metrics, counters), cohort in state.cohorts.items():
-        arrays = cohort.arrays()
-        blocks += [np.ascontiguousarray(array).tobytes() for array in arrays.values()]
+    described = []
+    for _, cohort, rows in kept.values():
+        arrays = {name: array[rows] for name, array in cohort.arrays().items()}
+        blocks += [array.tobytes() for array in arrays.values()]
         layout = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
-        cohorts.append({"metrics": metrics, "counters": counters, "arrays": layout})
-    nodes = [
-        [name, place[id(n.cohort)], n.row, n.last_ts, n.silent, n.job, asdict(n.latch)]
-        for name, n in state.nodes.items()
-    ]
+        described.append({"metrics": cohort.metrics, "counters": cohort.counters.tolist(), "arrays": layout})
     head = {
         "format": FORMAT,
         "shape": _SHAPE,
-        "cohorts": cohorts,
+        "cohorts": described,
         "nodes": nodes,
         "jobs": state.jobs,
-        "counts": state.counts,
-        "missing": state.missing,
+        "counts": dict(sorted(state.counts.items())),
+        "missing": dict(sorted(state.missing.items())),
         "now": state.now,
         "history": state.history,
     }
@@ -55,9 +60,13 @@ def state_to_bytes(state: PartitionState) -> bytes:
 def state_from_bytes(raw: bytes) -> PartitionState:
     """Read what :func:`state_to_bytes` wrote; raises :class:`UnreadableState`."""
     size = int.from_bytes(raw[:8], "little")
-    head = json.loads(raw[8 : 8 + size])
-    if (head["format"], head["shape"]) != (FORMAT, _SHAPE):
-        raise UnreadableState(f"state of format {head['format']}, shape {head['shape']}; this is {FORMAT}, {_SHAPE}")
+    try:
+        head = json.loads(raw[8 : 8 + size])
+        found = head["format"], head["shape"]
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise UnreadableState("it does not begin as a state does") from wrong
+    if found != (FORMAT, _SHAPE):
+        raise UnreadableState(f"it has format {found[0]}, shape {found[1]}; this build reads {FORMAT}, {_SHAPE}")
     at = 8 + size
     cohorts = []
     for described in head["cohorts"]:
@@ -70,7 +79,7 @@ def state_from_bytes(raw: bytes) -> PartitionState:
     return PartitionState(
         cohorts={(c.metrics, tuple(c.counters.tolist())): c for c in cohorts},
         nodes=nodes,
-        jobs=head["jobs"],
+        jobs={node: (job, since) for node, (job, since) in head["jobs"].items()},
         counts=Counter(head["counts"]),
         missing=Counter(head["missing"]),
         now=head["now"],

@@ -69,6 +69,7 @@ class Counts:
     duplicates: int = 0
     dead_letters: int = 0
     ticks: int = 0
+    members: int = 0
     missing_values: Mapping[str, int] = field(default_factory=dict)
 
 

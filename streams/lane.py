@@ -7,6 +7,7 @@ output below N is confirmed: what a crash loses is then made again.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -19,12 +20,18 @@ from connectors.kafka.snapshots import Snapshot, read_newest, slices
 from streams.batch import Batch, Partition
 from streams.fold import Fold, Ordered, Place, Stage
 
+log = logging.getLogger(__name__)
+
 TAIL_RECORDS: Final = 1000
 NOTHING: Final = Place(-1, -1)
 
 
 class GapError(RuntimeError):
     """Records are missing between what was taken and what came."""
+
+
+class UnusableSnapshot(RuntimeError):
+    """A snapshot that another build wrote."""
 
 
 @dataclass(slots=True)
@@ -57,7 +64,16 @@ def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) 
     published = max((place for place in tail if place is not None), default=NOTHING)
     if snapshot is None:
         return Restored(stage.restore(number, None), low, published)
-    return Restored(stage.restore(number, snapshot.state), max(low, snapshot.next_offset), published)
+    try:
+        fold = stage.restore(number, snapshot.state)
+    except ValueError as wrong:
+        raise UnusableSnapshot(
+            f"the snapshot of {stage.source}/{number} is not of this build: {wrong}. Run the build that wrote it, or "
+            f"delete the topic {snapshot_topic} and apply the topics: all is then learned anew from what the log holds"
+        ) from wrong
+    if snapshot.next_offset < low:
+        log.warning("%s/%s: records %s to %s are gone unread", stage.source, number, snapshot.next_offset, low - 1)
+    return Restored(fold, max(low, snapshot.next_offset), published)
 
 
 class Lane:

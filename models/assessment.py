@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cohort import Cohort, Observed
-from models.incident import IncidentSettings, Latch
+from models.incident import IncidentSettings, Latch, Transition
 from models.limits import METRICS_MAX, SKEW_S_MAX
 from models.records import Assessment, Cause, Counts, Incident, Verdict, digest_id
 from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
@@ -102,21 +102,33 @@ class Assessor:
         if isinstance(record, TelemetryTick):
             return self._tick(offset, record)
         if isinstance(record, Member):
-            self._member(record)
-            return []
+            return self._member(offset, record)
         state.counts["dead_letters"] += 1
         return [record]
 
-    def _member(self, member: Member) -> None:
-        """A node works for a job. The inventory is copied anew at times: what is older than known changes nothing."""
+    def _member(self, offset: int, member: Member) -> list[Conclusion]:
+        """A node works for a job. The inventory is copied anew at times: what is older than known changes nothing.
+
+        An incident lies on the decision log under its job: when the job changes it is closed there, and opens anew
+        under the new one if the suspicion lasts.
+        """
         state = self.state
         state.counts["members"] += 1
         _, known = state.jobs.get(member.node, (None, -np.inf))
         if member.ts < known:
-            return
+            return []
         state.jobs[member.node] = member.job, member.ts
-        if member.node in state.nodes:
-            state.nodes[member.node].job = member.job
+        node = state.nodes.get(member.node)
+        if node is None or node.job == member.job:
+            return []
+        closed: list[Conclusion] = []
+        if node.latch.incident is not None:
+            told = node.latch.told
+            node.latch.close(told)
+            closed = [self._incident_record(offset, member.node, member.ts, node, "closed", told, 0.0)]
+            node.latch.incident = None
+        node.job = member.job
+        return closed
 
     def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
         """Time passes: nodes that fell silent become unknown, and the counts are told.
@@ -245,20 +257,31 @@ class Assessor:
         )
 
     def _incident(self, offset: int, row: Row, node: Node, probability: float, deviation: float) -> Incident | None:
-        latch = node.latch
-        transition = latch.advance(probability, self.incidents)
+        transition = node.latch.advance(probability, self.incidents)
         if transition is None:
             return None
         if transition == "opened":
-            latch.incident = digest_id("incident", row.node, self.topic, self.partition, offset)
-        incident = str(latch.incident)
+            node.latch.incident = digest_id("incident", row.node, self.topic, self.partition, offset)
+        return self._incident_record(offset, row.node, row.ts, node, transition, probability, deviation)
+
+    def _incident_record(
+        self,
+        offset: int,
+        name: str,
+        at: float,
+        node: Node,
+        state: Transition,
+        probability: float,
+        deviation: float,
+    ) -> Incident:
+        incident = str(node.latch.incident)
         return Incident(
-            id=f"{incident}/{latch.serial}",
+            id=f"{incident}/{node.latch.serial}",
             job=node.job,
-            node=row.node,
-            at=row.ts,
+            node=name,
+            at=at,
             incident=incident,
-            state=transition,
+            state=state,
             probability=probability,
             deviation=deviation,
             horizon_s=self.foresight.horizon_s,

@@ -38,12 +38,16 @@ class Latch:
             return self._turn("opened", probability) if self.run >= settings.open_frames else None
         self.run = self.run + 1 if probability < settings.theta / 2 else 0
         if self.run >= settings.close_frames:
-            return self._turn("closed", probability)
+            return self.close(probability)
         if abs(probability - self.told) >= settings.change_min:
             self.told = probability
             self.serial += 1
             return "changed"
         return None
+
+    def close(self, probability: float) -> Transition:
+        """End the incident that is open; the caller takes its name away once it is told."""
+        return self._turn("closed", probability)
 
     def _turn(self, transition: Transition, probability: float) -> Transition:
         self.run, self.told = 0, probability

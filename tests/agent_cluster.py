@@ -38,20 +38,27 @@ class Log:
     """Everything on a topic from now on, read without a group."""
 
     def __init__(self, brokers: str, topic: str, decode: Callable[[bytes], Any]) -> None:
-        self._decode = decode
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=brokers, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50
-        )
-        partitions = [TopicPartition(topic, n) for n in self._consumer.partitions_for_topic(topic) or ()]
-        self._consumer.assign(partitions)
-        for partition, end in self._consumer.end_offsets(partitions).items():
-            self._consumer.seek(partition, end)
+        self._brokers, self._topic, self._decode = brokers, topic, decode
+        self._at: dict[TopicPartition, int] = {}
         self.records: list[Any] = []
+        self.connect()
+
+    def connect(self) -> None:
+        """Go on where reading stopped; at first, at the end."""
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=self._brokers, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50
+        )
+        partitions = [TopicPartition(self._topic, n) for n in self._consumer.partitions_for_topic(self._topic) or ()]
+        self._consumer.assign(partitions)
+        self._at = self._at or self._consumer.end_offsets(partitions)
+        for partition, offset in self._at.items():
+            self._consumer.seek(partition, offset)
 
     def read(self) -> list[Any]:
         """Return all records so far."""
-        for records in self._consumer.poll(timeout_ms=100).values():
+        for partition, records in self._consumer.poll(timeout_ms=100).items():
             self.records += [self._decode(record.value) for record in records]
+            self._at[partition] = records[-1].offset + 1
         return self.records
 
     def close(self) -> None:
@@ -156,6 +163,18 @@ class Cluster:
             if str(self.training) in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE
         ]
 
+    def disconnect(self) -> None:
+        """Leave the broker, which is about to die: kafka-python leaks a socket at each attempt to find it again."""
+        self._producer.close(timeout=5)
+        self.events.close()
+        self.inventory.close()
+
+    def connect(self) -> None:
+        """Come back to the broker and read on where reading stopped."""
+        self._producer = KafkaProducer(bootstrap_servers=self.brokers, acks="all")
+        self.events.connect()
+        self.inventory.connect()
+
     def close(self) -> None:
         """End everything."""
         for agent in self.agents.values():
@@ -169,6 +188,4 @@ class Cluster:
                 agent.wait()
         for process in self.rank_processes():
             process.kill()
-        self._producer.close(timeout=5)
-        self.events.close()
-        self.inventory.close()
+        self.disconnect()

@@ -5,6 +5,7 @@ import { count, duration, fixed, keep, make, NOTHING, say, time } from "./text.j
 
 const STAGES = ["received", "accepted", "staged", "durable", "done"];
 const BAD = ["failed", "expired", "rejected"];
+const BUCKETS = ["productive", "checkpoint", "recomputed", "migration", "restart", "waiting", "detection", "degraded"];
 const ENTRIES_MAX = 60;
 
 export function showJobs(jobs) {
@@ -72,18 +73,18 @@ function showLedger(holder, ledger) {
     holder.append(make("p", { className: "quiet", textContent: "Nothing to count yet." }));
     return;
   }
-  const spent = Object.entries(ledger.buckets).filter(([, seconds]) => seconds > 0);
+  const spent = BUCKETS.map((name) => [name, ledger.buckets[name] ?? 0]).filter(([, seconds]) => seconds > 0);
   const bar = make("div", { className: "ledger-bar", attr: { "aria-hidden": "true" } });
-  spent.forEach(([, seconds], index) => {
-    const piece = make("i", { className: `k${index % 7}` });
+  for (const [bucket, seconds] of spent) {
+    const piece = make("i", { data: { bucket } });
     piece.style.flexGrow = seconds;
     bar.append(piece);
-  });
+  }
   const share = (seconds) => `${((100 * seconds) / (ledger.wall_s || 1)).toFixed(1)} %`;
-  const rows = spent.map(([name, seconds], index) =>
+  const rows = spent.map(([bucket, seconds]) =>
     make(
       "tr", {},
-      make("td", {}, make("span", { className: `swatch k${index % 7}` }), name.replaceAll("_", " ")),
+      make("td", {}, make("span", { className: "swatch", data: { bucket } }), bucket),
       make("td", { className: "number", textContent: duration(seconds) }),
       make("td", { className: "number", textContent: share(seconds) }),
     ),

@@ -33,7 +33,7 @@ class Owner:
         self._inventory = inventory
         self._counts: dict[str, int] = {}
         self._latest: dict[str, tuple[str, InventoryNode]] = {}
-        self._copied: dict[tuple[str, int], set[str]] = {}
+        self._held: frozenset[Partition] = frozenset()
 
     def tick(self, now: float) -> None:
         """Put the time on every partition held here whose time is now."""
@@ -45,16 +45,19 @@ class Owner:
                 self._publisher.publish(Outgoing(topic, TICK_KEY, value, partition))
 
     def copy_inventory(self) -> None:
-        """Copy what is new of the inventory, and all of it to partitions that have just come."""
+        """Copy what is new of the inventory to the partitions held, and all of it to those that have just come."""
         if not self._counts:
             self._start()
-        for message in self._inventory.consume(RECORDS_A_TURN, 0):
+        messages = self._inventory.consume(RECORDS_A_TURN, 0)
+        held = frozenset(self._lanes.positions())
+        gained = held - self._held
+        self._held = held
+        if gained:
+            for identity, node in self._latest.values():
+                self._copy(identity, node, gained)
+        for message in messages:
             if message.error() is None and message.value() is not None:
                 self._note(message)
-        held = {(p.topic, p.number) for p in self._lanes.positions()}
-        self._copied = {place: copied for place, copied in self._copied.items() if place in held}
-        for identity, node in self._latest.values():
-            self._copy(identity, node, held)
 
     def _start(self) -> None:
         self._counts = {
@@ -76,9 +79,11 @@ class Owner:
         except InvalidRecord as wrong:
             self._publisher.publish(dead_letter(source, offset, key, raw, str(wrong)))
             return
-        self._latest[node.node] = (f"{source.topic}/{source.number}/{offset}", node)
+        identity = f"{source.topic}/{source.number}/{offset}"
+        self._latest[node.node] = identity, node
+        self._copy(identity, node, self._held)
 
-    def _copy(self, identity: str, node: InventoryNode, held: set[tuple[str, int]]) -> None:
+    def _copy(self, identity: str, node: InventoryNode, places: frozenset[Partition]) -> None:
         job = node.job if node.state == "running" else None
         event = Membership(
             id=identity,
@@ -93,8 +98,6 @@ class Owner:
             (topics.TELEMETRY, node.node.encode(), encode_member(node.node, job, node.at)),
             (topics.EVENT, node.job.encode(), encode_record(event)),
         ):
-            place = (topic, partition_of(key, self._counts[topic]))
-            copied = self._copied.setdefault(place, set())
-            if place in held and identity not in copied:
-                copied.add(identity)
-                self._publisher.publish(Outgoing(topic, key, value, place[1]))
+            place = Partition(topic, partition_of(key, self._counts[topic]))
+            if place in places:
+                self._publisher.publish(Outgoing(topic, key, value, place.number))

@@ -153,6 +153,7 @@ class ClusterAgent:
     def _begin(self) -> None:
         """Finish what an earlier run left half done, then see to the rank: adopt it, start it, or wait as a spare."""
         self._happened(Resumed(now()))
+        self._look_at_rank()
         record = self._executor.record
         if record is None and self._place.rank is not None:
             self._launch(self._place.rank, order=None, step=None)

@@ -175,6 +175,17 @@ def test_a_rank_that_dies_by_itself_is_a_failure_of_the_node_and_its_checkpoint_
     cluster.node("n1", "vacated")
 
 
+def test_a_job_that_comes_to_its_end_is_no_failure(broker: Broker, topics: object, tmp_path: Path) -> None:
+    cluster = Cluster(broker.bootstrap, tmp_path, job=f"short-{time.time_ns() % 10**9}", world=1, steps=40, step_s=0.01)
+    try:
+        cluster.start("n0", "--rank", "0")
+        cluster.node("n0", "vacated")
+        assert "training is over" in (tmp_path / "n0.log").read_text()
+        assert not [one for one in cluster.mine() if isinstance(one, NodeFate)]
+    finally:
+        cluster.close()
+
+
 def test_restore_from_a_checkpoint_that_is_not_there_fails_with_the_reason(cluster: Cluster) -> None:
     cluster.start("s0", "--spare")
     cluster.node("s0", "spare")

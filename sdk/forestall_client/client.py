@@ -205,9 +205,12 @@ class Client:
                 self._wanted = {n: one for n, one in self._wanted.items() if one["command"] != message["command"]}
 
     def _ordered(self, message: Message) -> None:
-        """Answer an order that a checkpoint here has fulfilled already; else it is due, or unknown when only asked."""
+        """Answer an order that a checkpoint here has fulfilled already; else it is due, or unknown when only asked.
+
+        The oldest such checkpoint answers: it is the one that the other ranks made for this order.
+        """
         order, command = int(message["order"]), str(message["command"])
-        for checkpoint in reversed(self._checkpoints.values()):
+        for checkpoint in self._checkpoints.values():
             if checkpoint.order >= order:
                 if command not in checkpoint.commands:
                     checkpoint.commands.append(command)

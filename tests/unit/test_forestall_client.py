@@ -118,6 +118,18 @@ def test_a_rank_that_checkpointed_by_agreement_answers_its_own_later_order(
     assert client.due(31) == 0
 
 
+def test_a_late_order_is_answered_by_the_checkpoint_that_the_other_ranks_made_for_it(
+    client: forestall_client.Client, agent: Agent
+) -> None:
+    for step, number in ((30, 7), (40, 8)):
+        client.ack_staged(step, 0.1, 99, order=number)
+        client.ack_durable(step, f"file:///{step}", "abc")
+    agent.order("c1", 7)
+    agent.order("c2", 8)
+    answers = wait(lambda: len(agent.of("durable")) == 2 and agent.of("durable"))
+    assert [(one["command"], one["step"]) for one in answers] == [("c1", 30), ("c2", 40)]
+
+
 def test_a_newer_checkpoint_fulfils_every_older_order_and_no_newer_one(
     client: forestall_client.Client, agent: Agent
 ) -> None:

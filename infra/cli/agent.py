@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run the cluster agent; exit code 0 when it was stopped and could tell everything."""
+    """Run the cluster agent until it is stopped; what it could not tell it tells when it is started again."""
     import os
 
     from connectors.executors.process import ProcessExecutor

@@ -84,6 +84,11 @@ class Spool:
         return sum(segment.records for segment in self._segments)
 
     @property
+    def untaken(self) -> int:
+        """Records that wait here and were not taken."""
+        return len(self) - len(self._taken)
+
+    @property
     def frames(self) -> int:
         """Frames that wait here."""
         return sum(segment.frames for segment in self._segments)

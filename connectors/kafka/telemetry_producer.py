@@ -196,7 +196,7 @@ class TelemetryProducer:
         return record.history or self._can_wait
 
     def _is_away(self) -> bool:
-        if len(self._spool) or self._returned:
+        if self._spool.untaken or self._returned:
             return True
         if not self._in_flight:
             return False
@@ -219,8 +219,7 @@ class TelemetryProducer:
             return
         record, _ = found
         if token in self._batch:
-            self._batch.discard(token)
-            self._batch_done_frames += record.is_frame
+            self._settle_spooled(token, record)
         else:
             self._waiting_frames -= record.is_frame
         if what == SENT:
@@ -232,13 +231,16 @@ class TelemetryProducer:
             self._returned.append((token, record))
             self._retry_at = self._monotonic() + RETRY_S
 
+    def _settle_spooled(self, token: int, record: Outbound) -> None:
+        self._batch.discard(token)
+        self._batch_done_frames += record.is_frame
+        if not self._batch:
+            self._spool.forget()
+            self._batch_done_frames = 0
+
     def _drain(self) -> None:
         """Send on from the spool, once nothing that comes before it is under way."""
-        if self._in_flight:
-            return
-        self._spool.forget()
-        self._batch_done_frames = 0
-        if self._monotonic() < self._retry_at:
+        if self._in_flight or self._monotonic() < self._retry_at:
             return
         self._queue_again()
         records = self._spool.take(DRAIN_RECORDS) if not self._in_flight else []

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from connectors.errors import WrongUse
 from connectors.ports import Moment, RowFrame
-from models.limits import METRICS_MAX, NODE_NAME_CHARS_MAX
+from models.limits import METRIC_NAME_CHARS_MAX, METRICS_MAX, NODE_NAME_CHARS_MAX
 from models.telemetry import Schema
 
 ORIGIN_TS: Final = 1_577_836_800.0  # 2020-01-01T00:00Z
@@ -56,8 +56,12 @@ class Table:
             raise WrongUse(f"{path} cannot be read: {_why(fault)}") from None
         chosen = [(name.strip(), column) for column, name in enumerate(head) if name.strip() not in NO_METRICS]
         names = tuple(name for name, _ in chosen)
-        if not 0 < len(names) <= METRICS_MAX or len(set(names)) < len(names) or not all(names):
-            raise WrongUse(f"{path}, line 1: a header of 1 to {METRICS_MAX} metric names that differ is needed")
+        lengths = {0 < len(name) <= METRIC_NAME_CHARS_MAX for name in names}
+        if not 0 < len(names) <= METRICS_MAX or len(set(names)) < len(names) or lengths != {True}:
+            raise WrongUse(
+                f"{path}, line 1: a header of 1 to {METRICS_MAX} metric names is needed, which differ and have 1 to "
+                f"{METRIC_NAME_CHARS_MAX} characters"
+            )
         return cls(path, names, tuple(column for _, column in chosen), len(head))
 
     def blocks(self) -> Iterator[Floats]:

@@ -196,7 +196,7 @@ def test_halves_with_other_metrics_are_refused(tmp_path: Path) -> None:
         Replay(tmp_path)
 
 
-@pytest.mark.parametrize("head", ["", "t", "t,label", "t,m00,m00", "t,,m01"])
+@pytest.mark.parametrize("head", ["", "t", "t,label", "t,m00,m00", "t,,m01", "t," + "m" * 257])
 def test_a_header_without_metrics_is_refused(tmp_path: Path, head: str) -> None:
     write_folder(tmp_path, {"a": (numbered(1), numbered(1))})
     write_half(tmp_path / "a.train.csv.gz", head, [])

@@ -116,9 +116,25 @@ def test_a_frame_made_while_the_spool_drains_goes_behind_it(bench: Bench) -> Non
     bench.link.away = False
     bench.step()  # frame 0 is acknowledged, frame 1 is on its way from the spool
     bench.producer.frame(frame(2))
-    assert bench.producer.tally.spooled == 2
+    assert (bench.producer.tally.spooled, bench.producer.tally.waiting) == (1, 1), "straight behind it"
     bench.settle()
     assert bench.numbers() == [0, 1, 2]
+
+
+def test_a_fast_source_leaves_the_spool_again(bench: Bench) -> None:
+    bench.link.away = True
+    bench.producer.frame(frame(0))
+    bench.step(PATIENCE_S + 0.1)
+    bench.producer.frame(frame(1))
+    bench.link.away = False
+    for number in range(2, 20):
+        bench.producer.frame(frame(number))
+        bench.step()
+    assert len(bench.spool) == 0
+    bench.producer.frame(frame(20))
+    assert len(bench.spool) == 0
+    bench.settle()
+    assert bench.numbers() == list(range(21))
 
 
 def test_too_many_under_way_means_away_even_before_patience_ends(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from agent_cluster import Cluster, wait_for
 from infra.broker.embedded import Broker
 from models.records import TERMINAL_STAGES, Command
 
-KILLS, SEED = 10, 20261124
+KILLS, SEED = 6, 20261124
 pytestmark = pytest.mark.broker
 
 

@@ -21,7 +21,7 @@ from infra.cli.topics import specs_of
 from infra.settings import load
 from models.records import NodeFate
 
-WATCH_S = 8.0
+WATCH_S = 5.0
 SHARE_MAX = 0.20
 
 

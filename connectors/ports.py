@@ -57,7 +57,7 @@ class Source(Protocol):
     schemas: Sequence[Schema]
     #: Whether source time is not the wall clock, so that the sender must put the ticks in the live part, too.
     brings_ticks: bool
-    #: Whether the live part goes on by the wall clock while somebody waits to begin.
+    #: Whether the live part goes on by the wall clock, behind the past, while somebody waits to begin.
     flows_while_waiting: bool
     #: Whether it can be had again; what could not be sent of it is then not kept for the next run.
     repeatable: bool

@@ -2,7 +2,7 @@
 
 What is sent before the start is marked by ticks as history; the start is one tick that says history is over. A fleet
 goes on by the wall clock while it waits, so that its present follows its past without a gap; a recording and a machine
-wait.
+wait, and so does a fleet whose past is not sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Feed:
     producer : where they go; its link is the one for the past, where there is one
     live_link : makes the link for the present, once a past was sent
     orders : when to begin and to stop
-    start : wall clock in Unix seconds before which the past ends
+    start : wall clock in Unix seconds before which the past ends, where one is sent
     clock, monotonic : the wall clock, and one that never goes back
     tell : is told ("history-sent" | "live", number of frames sent as history)
     for_s : seconds of live telemetry; None for no end
@@ -69,7 +69,7 @@ class Feed:
         if with_history:
             self._load()
         self._tell("history-sent", self._producer.tally.history)
-        if not self._source.flows_while_waiting:
+        if not (with_history and self._source.flows_while_waiting):
             self._await_start()
         for moment in self._source.live(self._start):
             self._await_due(moment)

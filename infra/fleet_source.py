@@ -55,7 +55,7 @@ class FleetSource:
     Parameters
     ----------
     nodes : number of nodes
-    start : wall clock in Unix seconds; history ends one interval before it
+    start : wall clock in Unix seconds; the past ends one interval before it
     interval_s : seconds between two samples
     with_history : whether there is a past
     seed : the same seed gives the same samples
@@ -82,7 +82,9 @@ class FleetSource:
             yield self._moment(0.0)
 
     def live(self, start: float) -> Iterator[Moment]:
-        """A moment each interval from ``start``, which has to be the start that the source was made with."""
+        """A moment each interval from ``start``; where there is a past, it has to be the start that it ends before."""
+        if not self._past:
+            self._start = start
         if start != self._start:
             raise ValueError(f"the history of this fleet ends at {self._start}, not at {start}")
         while True:

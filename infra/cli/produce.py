@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Produce until told to stop, ``--for`` is over or the recording ends."""
     _check_use(options)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it tells of each failed attempt; we tell what it means
     began, start = clock.monotonic(), clock.now()
     source = _source(options, settings, start)
     stop = threading.Event()

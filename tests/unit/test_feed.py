@@ -171,6 +171,15 @@ def test_without_history_nothing_says_that_history_is_over(tmp_path: Path) -> No
     assert run.told == [("history-sent", 0), ("live", 0)]
 
 
+def test_a_fleet_without_a_past_waits_and_its_time_counts_from_the_start(tmp_path: Path) -> None:
+    run = Run(tmp_path, Numbers(0, 3, flows=True))
+    run.start_at = run.time.now + 60.0
+    run.go(with_history=False)
+    assert run.story() == ["0", "1", "2"], "no tick: what others send is not to be called history"
+    assert run.source.start == pytest.approx(WALL + 60.0, abs=0.5)
+    assert (run.tally.history, run.tally.produced) == (0, 3)
+
+
 def test_for_counts_from_the_start(tmp_path: Path) -> None:
     run = Run(tmp_path, Numbers(2, 100, flows=True), for_s=5.0)
     run.start_at = run.time.now + 10.0
@@ -218,6 +227,6 @@ def test_the_present_begins_by_the_wall_clock_however_long_the_source_took_to_ma
         run.time,
         lambda *_: None,
     )
-    slow.run(with_history=False)
+    slow.run(with_history=True)
     run.producer.close(run.time() + 5.0, keep=False)
     assert run.time.now == pytest.approx(100.0 + 5.0 - 4.0, abs=0.6)

@@ -57,7 +57,8 @@ def test_live_moments_are_due_when_they_are_stamped() -> None:
 
 def test_its_present_cannot_begin_elsewhere_than_its_past_ends() -> None:
     with pytest.raises(ValueError, match="ends at"):
-        next(FleetSource(4, START, with_history=False).live(START + 1))
+        next(FleetSource(4, START).live(START + 1))
+    assert next(FleetSource(4, START, with_history=False).live(START + 1)).ts == START + 1
 
 
 def test_a_silent_node_gives_no_frame_and_a_lost_value_is_nan() -> None:

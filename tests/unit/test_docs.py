@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from kafka import KafkaProducer
+from topics_on import fresh_topics
 
 from connectors.codecs.records import ASSESSMENT_KINDS, EVENT_KINDS, INVENTORY_KINDS
 from connectors.kafka import topics
@@ -25,6 +27,8 @@ from models.policy_settings import LEVELS
 from models.records import Action, Command, Stage, Verdict
 from models.signals import SIGNALS
 from models.spans import PRECEDENCE
+from streams.batch import Partition
+from streams.dead_letter import dead_letter
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -217,12 +221,25 @@ def scripts() -> list[tuple[str, bool, str]]:
     return [(name, bool(brokers), script) for name, several in found for brokers, script in several]
 
 
+#: What each script says of a log that holds one dead letter.
+SAYS = {
+    "docs/runbooks/dead-letters-rise.md": "1  telemetry.node.v1  n17: unknown-schema: none",
+    "docs/runbooks/worker-does-not-start.md": "0 ticks could not be written",
+    "docs/decisions/004-packed-frames.md": "packed 163.0 bytes",
+}
+
+
 @pytest.mark.broker
-@pytest.mark.usefixtures("topics")
 @pytest.mark.parametrize(("page", "takes_brokers", "script"), scripts(), ids=[page for page, _, _ in scripts()])
 def test_every_script_of_a_page_runs(broker: Broker, page: str, takes_brokers: bool, script: str) -> None:
+    fresh_topics(broker)
+    letter = dead_letter(Partition(topics.TELEMETRY, 0), 7, b"n17", b"?", "unknown-schema: none")
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    producer.send(letter.topic, letter.value, letter.key, list(letter.headers)).get(10)
+    producer.close()
     words = [broker.bootstrap] if takes_brokers else []
     done = subprocess.run(
         [sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, f"{page}: {done.stderr}"
+    assert SAYS[page] in done.stdout

@@ -150,7 +150,7 @@ class Job:
         """Whether every rank runs: all of the world that the members told of, and at least one."""
         ranks = self.ranks
         world = max((place.world or 0 for place in self.places.values() if place.state == "running"), default=0)
-        return bool(ranks) and ranks == tuple(range(max(world, len(ranks))))
+        return bool(ranks) and len(ranks) >= world and ranks == tuple(range(len(ranks)))
 
     @property
     def step(self) -> int | None:

@@ -32,19 +32,18 @@ def worker(plan: Plan, settings: Settings, bootstrap: str) -> Part:
 
 def producers(plan: Plan, settings: Settings, bootstrap: str, listen: Listener, *, with_history: bool) -> list[Part]:
     """A producer for each source; what it says comes to ``listen`` with its name."""
-    return [
-        _producer(source, plan, command(settings, bootstrap, "produce", source), listen, with_history)
-        for source in plan.sources
-    ]
+    return [_producer(source, plan, settings, bootstrap, listen, with_history) for source in plan.sources]
 
 
-def _producer(source: str, plan: Plan, words: tuple[str, ...], listen: Listener, with_history: bool) -> Part:
-    name = f"produce-{source}"
+def _producer(
+    source: str, plan: Plan, settings: Settings, bootstrap: str, listen: Listener, with_history: bool
+) -> Part:
+    name, what = f"produce-{source}", [source]
     if plan.replay is not None:
-        words = (*words, str(plan.replay), "--speed", f"{plan.speed:g}")
+        what = [source, str(plan.replay), "--speed", f"{plan.speed:g}"]
     elif source == "fleet":
-        words = (*words, "--nodes", str(len(plan.names)))
-    words = (*words, "--events", "--json", "--wait-for-start")
+        what = [source, "--nodes", str(len(plan.names))]
+    words = (*command(settings, bootstrap, "produce", *what), "--events", "--json", "--wait-for-start")
     later = (*words, "--no-history")
     return Part(
         name,

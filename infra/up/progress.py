@@ -29,8 +29,9 @@ def lack(view: View, tallies: Tallies, plan: Plan, before: Baseline) -> Lack:
             sent is not None and assessed >= sent,
             f"{assessed:,} of {sent or 0:,} frames of the past are assessed",
         ),
-        "job": _job(view, plan),
     }
+    if plan.with_job:
+        steps["job"] = _job(view, plan)
     missing = next((what for done, what in steps.values() if not done), None)
     return Lack({name: done for name, (done, _) in steps.items()}, missing)
 
@@ -42,8 +43,6 @@ def _read(view: View, before: Baseline) -> int:
 
 def _job(view: View, plan: Plan) -> tuple[bool, str]:
     """Whether every rank trains and every spare waits."""
-    if not plan.with_job:
-        return True, ""
     job = view.jobs.get(JOB)
     training = {} if job is None else {rank for rank, told in job.ranks.items() if told.step > 0}
     here = set() if job is None else set(job.members)

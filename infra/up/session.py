@@ -158,7 +158,8 @@ class Session:
             await asyncio.sleep(LOOK_S)
         self._timeline["ready"] = self._terminal.elapsed
         past = self._observer.look(lambda view: view.total("history"))
-        self._terminal.say("ready", f"all parts run; {past:,} frames of the past are assessed")
+        loaded = f"; {past:,} frames of the past are assessed" if past else ""
+        self._terminal.say("ready", f"all parts run{loaded}")
 
     def _lack(self, view: View) -> str | None:
         found = lack(view, self._tallies, self._plan, self._place.before)
@@ -231,9 +232,11 @@ class Session:
     async def _stop(self, page: Served | None) -> None:
         await self._supervisor.stop(self._producers, PART_STOP_S)
         await self._supervisor.stop([*self._agents, parts.WORKER], PART_STOP_S)
+        await self._supervisor.close(PART_STOP_S)
         if page is not None:
             await page.stop()
         await asyncio.to_thread(self._observer.stop)
+        self._terminal.say("stopped", "every part has ended")
 
 
 def has_read(view: View, ends: dict[int, int]) -> bool:

@@ -380,3 +380,18 @@ def test_a_durable_rank_is_told_with_its_step() -> None:
 def test_the_status_is_one_line(view: View) -> None:
     assert status(view, JOB) == "960 frames assessed, p50 4 ms, p99 4 ms; job demo at step 440, loss 0.4406"
     assert status(View(), JOB) == "0 frames assessed"
+
+
+def test_what_the_producers_are_asked_they_understand(tmp_path: Path) -> None:
+    from infra.cli import options as common
+    from infra.cli import produce
+
+    for found in (plan(), plan(f"replay:{folder_of(tmp_path)}", speed=60.0)):
+        for part in producers(found, load(None, ["policy.theta=0.6"]), "b:1", lambda *_: None, with_history=True):
+            parser = ArgumentParser()
+            produce.configure(parser)
+            common.add_common(parser)
+            for line in (part.command, part.again or ()):
+                asked = parser.parse_args(line[line.index("produce") + 1 :])
+                assert (asked.events, asked.wait_for_start, asked.json) == (True, True, True)
+                assert asked.folder == found.replay

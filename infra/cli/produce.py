@@ -48,9 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=duration, metavar="TIME", help="host, fleet: between two frames of a node")
     parser.add_argument("--history", action=argparse.BooleanOptionalAction, default=True, help="send the past first")
     parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end after so long a live part")
-    parser.add_argument(
-        "--events", action="store_true", help="say on stdout when history is sent, and when live begins"
-    )
+    parser.add_argument("--spool", type=Path, metavar="DIR", help="host: where frames wait while the broker is away")
+    parser.add_argument("--events", action="store_true", help="say on stdout how far it is")
     parser.add_argument("--wait-for-start", action="store_true", help='go live on a line "start" on standard input')
 
 
@@ -86,7 +85,7 @@ def _feed(
 
     partitions = _partitions(broker.bootstrap)
     with_history = options.history and options.source != "host"
-    with _spool_directory(settings, source, broker) as directory:
+    with _spool_directory(options.spool, settings, source, broker) as directory:
         spool = Spool(directory, round(settings.telemetry.spool_mib * 2**20))
         link = BulkLink(broker.bootstrap) if with_history else LiveLink(broker.bootstrap)
         producer = TelemetryProducer(link, spool, partitions, clock.monotonic, can_wait=source.brings_ticks)
@@ -113,7 +112,8 @@ def _check_use(options: argparse.Namespace) -> None:
     if (options.source == "replay") != (options.folder is not None):
         needs = "needs a FOLDER to replay" if options.source == "replay" else f"takes no folder ({options.folder})"
         raise WrongUse(f"forestall produce {options.source} {needs}")
-    for name, sources in (("speed", ("replay",)), ("nodes", ("fleet",)), ("interval", ("host", "fleet"))):
+    belongs = {"speed": ("replay",), "nodes": ("fleet",), "interval": ("host", "fleet"), "spool": ("host",)}
+    for name, sources in belongs.items():
         if getattr(options, name) is not None and options.source not in sources:
             raise WrongUse(f"--{name} is for {' and '.join(sources)}, not for {options.source}")
 
@@ -148,8 +148,11 @@ def _partitions(brokers: str) -> dict[str, int]:
 
 
 @contextmanager
-def _spool_directory(settings: Settings, source: Source, broker: Broker) -> Iterator[Path]:
+def _spool_directory(asked: Path | None, settings: Settings, source: Source, broker: Broker) -> Iterator[Path]:
     """A lasting place for what cannot be had again, of its own for each cluster; else one that goes with the run."""
+    if asked is not None:
+        yield asked
+        return
     if source.repeatable:
         with tempfile.TemporaryDirectory(prefix="forestall-spool-") as directory:
             yield Path(directory)

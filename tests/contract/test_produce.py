@@ -17,10 +17,12 @@ import pytest
 from recording import numbered, write_folder
 from topic_reader import Read, TopicReader
 
-from connectors.codecs.frames import FrameDecoder, decode_schema
+from connectors.codecs.frames import FrameDecoder, decode_schema, encode_json_frame
 from connectors.codecs.records import decode_event
 from connectors.kafka.topics import EVENT, SCHEMA, TELEMETRY
-from models.records import Tick
+from connectors.ports import Outbound
+from connectors.spool import Spool
+from models.records import Frame, Tick
 from models.telemetry import Row, Schema, TelemetryTick
 
 if TYPE_CHECKING:
@@ -248,6 +250,28 @@ def test_this_host_until_told_to_stop(produce: Any, log: Log) -> None:
     assert log.ticks(0) == [], "live ticks are the worker's"
 
 
+def test_what_an_earlier_run_left_in_the_spool_is_sent_first(produce: Any, log: Log, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "left", 1 << 20)
+    for number in range(3):
+        value = encode_json_frame(Frame("left", 1_000.0 + number, number, {"m": 1.0}))
+        spool.append(Outbound(TELEMETRY, b"left", value, is_frame=True))
+    spool.close()
+    tally = produce("host", "--spool", str(tmp_path / "left"), "--interval", "50ms", "--for", "300ms").end()
+    log.read()
+    assert (tally["restored"], tally["spooled"]) == (3, 0)
+    assert tally["sent"] == 3 + tally["produced"]
+    assert [row.ts for row in log.rows if row.node == "left"] == [1_000.0, 1_001.0, 1_002.0]
+
+
+def test_a_spool_in_use_is_wrong_use(produce: Any, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "taken", 1 << 20)
+    run = produce("host", "--spool", str(tmp_path / "taken"))
+    _, err = run.process.communicate(timeout=ANSWER_S_MAX)
+    spool.close()
+    assert run.process.returncode == 2
+    assert "in use" in err
+
+
 def test_for_ends_it(produce: Any) -> None:
     tally = produce("host", "--interval", "50ms", "--for", "300ms").end()
     assert 1 <= tally["produced"] <= 7
@@ -290,6 +314,7 @@ def test_a_bad_row_in_the_middle_ends_it_with_2_and_names_the_line(produce: Any,
         (["host", "folder"], "takes no folder"),
         (["fleet", "--speed", "3"], "--speed is for replay"),
         (["replay", str(EXTRACT), "--nodes", "3"], "--nodes is for fleet"),
+        (["fleet", "--spool", "x"], "--spool is for host"),
         (["fleet", "--nodes", "0"], "'0' is no number of nodes"),
         (["replay", str(EXTRACT), "--speed", "-1"], "no speed"),
         (["moon"], "moon"),

@@ -50,21 +50,25 @@ def schema_id(schema: Schema) -> str:
     return hashlib.sha256(encode_schema(schema)).hexdigest()[:16]
 
 
-class _Metric(msgspec.Struct):
+class SchemaMetric(msgspec.Struct):
+    """A metric of packed frames: its name, its unit, and whether it counts up."""
+
     name: str
     unit: str
     kind: Literal["gauge", "counter"]
 
 
-class _Schema(msgspec.Struct):
+class SchemaRecord(msgspec.Struct):
+    """The metrics of packed frames in the order of their rows; the record's key is the digest of its content."""
+
     v: Literal[1]
-    metrics: list[_Metric]
+    metrics: list[SchemaMetric]
 
 
 def decode_schema(raw: bytes) -> Schema:
     """Read a record of ``telemetry.schema.v1``; raises :class:`InvalidRecord`."""
     try:
-        found = msgspec.json.decode(raw, type=_Schema).metrics
+        found = msgspec.json.decode(raw, type=SchemaRecord).metrics
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InvalidRecord("bad-schema", str(wrong)) from wrong
     names = tuple(m.name for m in found)

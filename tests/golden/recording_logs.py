@@ -20,7 +20,7 @@ FAULT = range(262, 272)
 
 
 def telemetry() -> list[tuple[bytes, bytes]]:
-    """(key, value): n0 in JSON is hot for ten frames, n1 in packed frames falls silent; some are late, some nonsense."""
+    """(key, value): n0 in JSON is hot for ten frames, n1 in packed frames falls silent; some late, some nonsense."""
     random = np.random.default_rng(20261124)
     log = [(b"n0", encode_member("n0", "llama", START))]
     totals = np.zeros(4)

@@ -1,19 +1,16 @@
 """The simulated fleet as telemetry: its last hours as history, then a sample of every node at each interval.
 
 One node begins to fail, by script, a little after the wait is over. Until then nobody knows at which step that will be,
-so the fleet is then made anew with the fault at its place and brought to the same step. What it would have shown before
-differs in a few chance events at most (it draws them in chunks, the fault's included), so its counters go on from
-where they stood.
+so the fleet is then made anew with the fault at its place and brought to the same step; no sample before the fault
+depends on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from connectors.ports import Moment, RowFrame
 from experiments.fleet import METRICS, Fleet, FleetSpec, ScriptedFault, scripted_fleet
@@ -31,17 +28,6 @@ SCHEMA: Final = Schema(
     tuple(metric.is_counter for metric in METRICS),
     tuple(metric.unit for metric in METRICS),
 )
-_COUNTERS: Final = np.array(SCHEMA.counters)
-_COMPARED: Final = 256  # samples looked through for a counter's last known value
-
-
-@dataclass(frozen=True, slots=True)
-class FailingNode:
-    """What the script has in store: source times in Unix seconds of the first sign and of the death."""
-
-    node: str
-    onset: float
-    failure: float
 
 
 def failing_node(names: tuple[str, ...]) -> str:
@@ -69,11 +55,9 @@ class FleetSource:
         self, nodes: int, start: float, interval_s: float = 1.0, *, with_history: bool = True, seed: int = SEED
     ) -> None:
         self.schemas: Sequence[Schema] = (SCHEMA,)
-        self.fault: FailingNode | None = None
         self._interval_s, self._start = interval_s, start
         self._nodes, self._seed = nodes, seed
         self._fleet = Fleet(self._spec(_NEVER))
-        self._ahead: NDArray[np.float32] = np.zeros((nodes, len(METRICS)), np.float32)
         self._past = history_steps(nodes, interval_s) if with_history else 0
 
     def history(self) -> Iterator[Moment]:
@@ -94,11 +78,9 @@ class FleetSource:
         """Let the script begin: the fault's first sign comes ``ONSET_S`` from now."""
         onset = self._fleet.step + round(ONSET_S / self._interval_s)
         lead = max(1, round(LEAD_S / self._interval_s))
-        before, scripted = Fleet(self._spec(_NEVER)), Fleet(self._spec(onset, lead))
-        if step := self._fleet.step:
-            self._ahead = _last_known(before.block(step)[-_COMPARED:] - scripted.block(step)[-_COMPARED:])
+        scripted = Fleet(self._spec(onset, lead))
+        scripted.block(self._fleet.step)
         self._fleet = scripted
-        self.fault = FailingNode(failing_node(scripted.names), self._ts(onset), self._ts(onset + lead))
 
     def _spec(self, at_step: int, lead_steps: int = 1) -> FleetSpec:
         names = FleetSpec(nodes=self._nodes).names
@@ -117,7 +99,6 @@ class FleetSource:
 
         def take() -> list[RowFrame]:
             rows = next(self._fleet)
-            rows[:, _COUNTERS] = np.maximum(rows + self._ahead, 0)[:, _COUNTERS]
             arrived = np.asarray(~np.isnan(rows).all(axis=1))
             return [
                 RowFrame(name, self._ts(step), step, SCHEMA, row)
@@ -126,13 +107,6 @@ class FleetSource:
             ]
 
         return take
-
-
-def _last_known(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(steps, …) → (…)``: at each place the last value that is not NaN, or 0."""
-    known = ~np.isnan(values)
-    last = len(values) - 1 - known[::-1].argmax(axis=0)
-    return np.where(known.any(axis=0), np.take_along_axis(values, last[None], axis=0)[0], np.float32(0))
 
 
 def history_steps(nodes: int, interval_s: float) -> int:

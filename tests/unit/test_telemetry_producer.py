@@ -121,6 +121,21 @@ def test_a_frame_made_while_the_spool_drains_goes_behind_it(bench: Bench) -> Non
     assert bench.numbers() == [0, 1, 2]
 
 
+def test_a_drain_acknowledged_bit_by_bit_is_counted_once(bench: Bench) -> None:
+    bench.link.away = True
+    bench.producer.frame(frame(0))
+    bench.step(PATIENCE_S + 0.1)
+    for number in range(1, 6):
+        bench.producer.frame(frame(number))
+    for expected in ((1, 5), (2, 4), (3, 3), (4, 2), (5, 1), (6, 0)):
+        bench.link.deliver(1)
+        bench.step()
+        assert (bench.producer.tally.sent, bench.producer.tally.spooled) == expected
+        assert bench.producer.tally.waiting == 0
+    assert len(bench.spool) == 0
+    assert bench.numbers() == list(range(6))
+
+
 def test_a_fast_source_leaves_the_spool_again(bench: Bench) -> None:
     bench.link.away = True
     bench.producer.frame(frame(0))

@@ -24,7 +24,7 @@ def painted(episode: Episode, first: int = 0, steps: int = STEPS) -> Latents:
 
 def changed(latents: Latents) -> set[str]:
     """The causes that are not as on a calm day."""
-    calm = Latents.calm(latents.load.shape[0], NODES)
+    calm = Latents.calm(*latents.load.shape)
     return {f.name for f in fields(Latents) if not np.array_equal(getattr(latents, f.name), getattr(calm, f.name))}
 
 

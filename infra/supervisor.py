@@ -43,7 +43,7 @@ class Part:
 
     ``again`` is the command line of its later lives where they differ. One that ``listens`` has a standard input, on
     which :meth:`Supervisor.tell` puts lines. ``on_line`` receives each line of its stdout; without it stdout goes to
-    the log like stderr.
+    the log like stderr. ``nice`` is how far it stands back when every core is busy (0…19).
     """
 
     name: str
@@ -51,6 +51,7 @@ class Part:
     again: tuple[str, ...] | None = None
     ends: bool = False
     listens: bool = False
+    nice: int = 0
     on_line: Callable[[str], None] | None = None
 
 
@@ -240,7 +241,7 @@ class _Keeper:
                 stderr=log,
                 env=self._environment,
                 process_group=0,
-                preexec_fn=_die_with_parent(os.getpid()),
+                preexec_fn=_bind(os.getpid(), self.part.nice),
             )
             self._write(self._told)
             if self._stopping.is_set():
@@ -287,15 +288,16 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a new child runs before its program: have the kernel send SIGTERM when its parent dies."""
-    if _libc is None:
-        return None
+def _bind(parent: int, nice: int) -> Callable[[], None]:
+    """What a new child runs before its program: stand back, and have the kernel send SIGTERM when its parent dies."""
 
     def bind() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
+        if nice:
+            os.nice(nice)
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(1)
 
     return bind
 

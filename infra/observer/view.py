@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from connectors.codecs.records import decode_assessment, decode_command, decode_event, decode_inventory
@@ -50,6 +51,7 @@ class View:
         self.dead_letters = 0
         self.unreadable = 0
         self.last_appended: float | None = None
+        self._live_from = -math.inf
         self._outcome_ids: set[str] = set()
 
     def fold(self, record: LogRecord) -> Told | None:
@@ -85,6 +87,11 @@ class View:
             return node
         return None
 
+    def live_from(self, ts: float) -> None:
+        """Measure latencies anew, and of source times from ``ts`` on: what is older was waited with on purpose."""
+        self._live_from = ts
+        self.assessment_latency, self.command_latency = Latencies(), Latencies()
+
     def job(self, name: str) -> JobView:
         """The view of a job, made when it is first heard of."""
         view = self.jobs.get(name)
@@ -98,7 +105,7 @@ class View:
             if known is None or told.cause.offset >= known.cause.offset:
                 self.counts[record.partition] = told
             return told
-        if told.verdict != "unknown":
+        if told.verdict != "unknown" and told.ts >= self._live_from:
             self.assessment_latency.note(told.ts, record.appended)
         self.fleet.node(told.node).note(told, record.appended)
         return told

@@ -43,8 +43,8 @@ def worst_of(view: View) -> Callable[[str], Assessment | None]:
 
 def _incident(incident: Incident, latest: Assessment | None) -> str:
     if incident.state == "closed":
-        return f"is well again: P {incident.probability:.2f}"
-    what = "begins to fail" if incident.state == "opened" else "is still suspected"
+        return f"its incident is closed: P {incident.probability:.2f}"
+    what = "begins to fail" if incident.job is not None else "is suspected, and runs no job"
     text = (
         f"{what}: P {incident.probability:.2f} within {incident.horizon_s:.0f} s, deviation {incident.deviation:.1f} σ"
     )

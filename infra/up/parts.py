@@ -15,6 +15,8 @@ WORKER = "worker"
 _PYTHON = (sys.executable, "-P", "-m")
 #: Seconds a step of the demonstration job takes, at least.
 STEP_S = 0.1
+#: The job stands back while the past is assessed: nothing waits for it then, and everything waits for the worker.
+JOB_NICE = 5
 Listener = Callable[[str, str], None]
 
 
@@ -70,6 +72,7 @@ def cluster_agents(plan: Plan, settings: Settings, bootstrap: str, directory: Pa
                 *("--job-spec", str(spec), "--directory", str(directory / "agents" / node)),
                 *role,
             ),
+            nice=JOB_NICE,
         )
         for node, role in roles
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,7 +121,7 @@ class Session:
         producers = parts.producers(plan, settings, bootstrap, self._listen, with_history=self._place.fresh)
         for part in (parts.worker(plan, settings, bootstrap), *producers, *agents):
             self._supervisor.start(part)
-        self._terminal.say("started", _told(self._supervisor.names))
+        self._terminal.say("started", ", ".join(self._supervisor.names))
 
     def _listen(self, name: str, line: str) -> None:
         self._tallies.line(name, line)
@@ -170,6 +169,7 @@ class Session:
 
     async def _go_live(self) -> None:
         """One source after the other, so that the past of each is closed before another's present begins."""
+        self._observer.look(lambda view: view.live_from(clock.now()))
         for name in self._producers:
             self._supervisor.tell(name, "start")
             while not self._tallies.live(name):
@@ -195,7 +195,7 @@ class Session:
         self._phase = "ending"
         await self._supervisor.stop(self._producers, PRODUCER_STOP_S)
         if self._tallies.missing:
-            self._warn("frames", f"no counts from {_told(self._tallies.missing)}: they ended without telling")
+            self._warn("frames", f"no counts from {', '.join(self._tallies.missing)}: they ended without telling")
         if self._supervisor.pid(parts.WORKER) is None or self._live_at is None:
             return
         ends = await asyncio.to_thread(self._observer.telemetry_ends)
@@ -245,7 +245,3 @@ def has_read(view: View, ends: dict[int, int]) -> bool:
         end == 0 or ((counts := view.counts.get(partition)) is not None and counts.cause.offset >= end - 1)
         for partition, end in ends.items()
     )
-
-
-def _told(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -117,6 +117,15 @@ def test_latencies_run_from_the_source_time_to_the_append_time(view: View) -> No
     assert latency["command"]["p99"] == pytest.approx(9.0, abs=1e-3)
 
 
+def test_once_live_what_is_older_was_waited_with_on_purpose(view: View) -> None:
+    view.live_from(BEGAN + 100)
+    assert view.latency_ms()["assessment"] == {"p50": None, "p99": None}
+    told = Story()
+    for ts, latency_s in ((BEGAN + 99.9, 30.0), (BEGAN + 100.0, 0.002)):
+        view.fold(told.append(ASSESSMENT, assessment("n01", 0, ts, 1), ts, "n01", latency_s=latency_s))
+    assert view.latency_ms()["assessment"]["p99"] == pytest.approx(2.0, abs=1e-3)
+
+
 def test_no_data_is_no_latency() -> None:
     silent = Assessment(node="n01", ts=BEGAN - 3, verdict="unknown", cause=Cause(0, 1))
     view = folded([Story().append(ASSESSMENT, silent, BEGAN, "n01")])

@@ -169,6 +169,16 @@ async def test_what_a_part_was_told_its_later_lives_are_told_too(tmp_path: Path)
     await supervisor.close(DEADLINE_S)
 
 
+async def test_a_part_may_stand_back(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, Ear(), os.environ)
+    supervisor.start(Part("modest", python(SLEEPER), nice=5))
+    await until(lambda: supervisor.pid("modest") is not None)
+    pid = supervisor.pid("modest")
+    assert pid is not None
+    assert psutil.Process(pid).nice() == min(19, os.nice(0) + 5)
+    await supervisor.close(DEADLINE_S)
+
+
 SUPERVISING = """
     import asyncio, os, sys
     from pathlib import Path

@@ -341,6 +341,11 @@ def test_an_incident_is_told_with_the_metrics_behind_it() -> None:
     assert "begins to fail" in said[1]
 
 
+def test_a_node_that_runs_nothing_is_only_suspected() -> None:
+    said = sentence(incident(job=None), lambda _: None)
+    assert said == (BAD, "is suspected, and runs no job: P 0.93 within 60 s, deviation 11.3 σ")
+
+
 def test_the_look_behind_an_incident_is_the_newest_assessment(view: View) -> None:
     latest = worst_of(view)(BAD)
     assert latest is not None
@@ -368,7 +373,7 @@ def test_commands_and_outcomes_are_told_in_a_line_each() -> None:
     assert told_lines[2] == (BAD, "MIGRATE failed: no such rank")
     assert told_lines[3] is None
     assert told_lines[4] is not None
-    assert "is well again" in told_lines[4][1]
+    assert told_lines[4][1] == "its incident is closed: P 0.93"
 
 
 def test_a_durable_rank_is_told_with_its_step() -> None:

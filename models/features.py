@@ -25,7 +25,11 @@ FEATURE_NAMES: Final = (
 
 
 def signal_columns(metrics: tuple[str, ...]) -> tuple[NDArray[np.intp], ...]:
-    """For each signal group the columns of its metrics."""
+    """For each signal group the columns of its metrics.
+
+    >>> dict(zip(SIGNALS, map(len, signal_columns(("gpu0.temp_c", "gpu1.temp_c", "m07")))))["thermal"]
+    2
+    """
     found = [signal_of(metric) for metric in metrics]
     return tuple(np.flatnonzero([f == signal for f in found]) for signal in SIGNALS)
 

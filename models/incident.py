@@ -24,7 +24,17 @@ class IncidentSettings:
 
 @dataclass(slots=True)
 class Latch:
-    """The suspicion of one node: the incident that is open, if any, and the run of frames towards a change."""
+    """The suspicion of one node: the incident that is open, if any, and the run of frames towards a change.
+
+    Examples
+    --------
+    >>> latch, settings = Latch(), IncidentSettings(theta=0.5, open_frames=2, close_frames=2)
+    >>> [latch.advance(probability, settings) for probability in (0.9, 0.3, 0.9, 0.9)]
+    [None, None, None, 'opened']
+    >>> latch.incident = "the caller names it"
+    >>> [latch.advance(probability, settings) for probability in (0.9, 0.3, 0.2, 0.2)]
+    [None, 'changed', None, 'closed']
+    """
 
     incident: str | None = None
     run: int = 0

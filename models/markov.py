@@ -43,7 +43,21 @@ def quantise(values: Floats, low: Floats, high: Floats) -> NDArray[np.int8]:
 
 @dataclass(slots=True)
 class Chains:
-    """The chains of ``rows`` nodes and ``metrics`` metrics, and the surprises of their last transitions (nats)."""
+    """The chains of ``rows`` nodes and ``metrics`` metrics, and the surprises of their last transitions (nats).
+
+    Examples
+    --------
+    A metric that always went up and down between two states, and then stays:
+
+    >>> chains, row = Chains.empty(rows=1, metrics=1), np.array([0])
+    >>> for step in range(400):
+    ...     chains.advance(row, np.int8([[3 + step % 2]]))
+    >>> calm = chains.deviation(row)[0, 0]
+    >>> for step in range(3):
+    ...     chains.advance(row, np.int8([[4]]))
+    >>> round(float(calm), 1), round(float(chains.deviation(row)[0, 0]), 1)
+    (-0.1, 1.5)
+    """
 
     counts: Floats  # (rows, metrics, states, states)
     visits: Floats  # (rows, metrics, states): sums of the rows of counts
@@ -124,7 +138,11 @@ def _row_moments(counts: Floats) -> tuple[Floats, Floats]:
 
 
 def node_deviation(deviation: Floats) -> Floats:
-    """A node's deviation: the mean over its worst few metrics; ``(rows, metrics) → (rows,)``."""
+    """A node's deviation: the mean over its worst few metrics; ``(rows, metrics) → (rows,)``.
+
+    >>> node_deviation(np.float32([[1.0, 9.0, -4.0, 6.0, 3.0]])).tolist()
+    [6.0]
+    """
     worst = np.sort(deviation, axis=-1)[:, -DEVIATION_WORST_METRICS:]
     mean: Floats = np.ascontiguousarray(worst).mean(axis=-1)
     return mean

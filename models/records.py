@@ -208,7 +208,11 @@ class InventoryNode:
 
 
 def digest_id(*parts: object) -> str:
-    """A deterministic identifier of 16 hexadecimal digits for an ordered tuple of parts."""
+    """A deterministic identifier of 16 hexadecimal digits for an ordered tuple of parts.
+
+    >>> digest_id("incident", "n17", "telemetry.node.v1", 0, 812)
+    '96ffe0ce8e12c488'
+    """
     text = "\x1f".join("" if part is None else str(part) for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -20,7 +20,11 @@ class Schema:
 
     @classmethod
     def of_names(cls, metrics: tuple[str, ...]) -> Schema:
-        """The schema that JSON frames imply: kinds by the rules of naming, no units."""
+        """The schema that JSON frames imply: kinds by the rules of naming, no units.
+
+        >>> Schema.of_names(("gpu0.temp_c", "ecc_total")).counters
+        (False, True)
+        """
         return cls(metrics, tuple(map(is_counter, metrics)))
 
 

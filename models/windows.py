@@ -26,10 +26,20 @@ class WindowStatistics:
 
 
 def window_statistics(window: Floats) -> WindowStatistics:
-    """Summarise windows of shape ``(rows, metrics, frames)``, oldest first, NaN where a value is missing.
+    """Summarise windows.
 
     ``trend`` is the least-squares slope times the window's length: the change that the trend explains. ``step_max`` is
     the largest change between neighbouring frames. ``missing`` is the fraction of frames without a value.
+
+    Parameters
+    ----------
+    window : ``(rows, metrics, frames) float32``, oldest first, NaN where a value is missing.
+
+    Examples
+    --------
+    >>> found = window_statistics(np.float32([[[1, 2, np.nan, 4]]]))
+    >>> found.trend.tolist(), found.step_max.tolist(), found.missing.tolist()
+    ([[4.0]], [[1.0]], [[0.25]])
     """
     whole = ~np.isnan(window).any(axis=(1, 2))
     if whole.all():

@@ -63,7 +63,17 @@ class Feed:
         self._live = False
 
     def run(self, *, with_history: bool) -> None:
-        """Send all of it; returns when told to stop, when ``for_s`` are over, or when the source ends."""
+        """Send all of it; returns when told to stop, when ``for_s`` are over, or when the source ends.
+
+        However it ends, the past that it has begun to load is closed: until then nobody acts on its partitions.
+        """
+        try:
+            self._run(with_history=with_history)
+        finally:
+            if self._ticked is not None and not self._live:
+                self._end_past()
+
+    def _run(self, *, with_history: bool) -> None:
         for schema in self._source.schemas:
             self._producer.publish(schema)
         if with_history:
@@ -99,12 +109,23 @@ class Feed:
     def _await_start(self) -> None:
         while not (self._orders.started() or self._orders.stopping()):
             self._producer.poll(NAP_S)
+        if self._orders.stopping():
+            return
         self._start, self._origin = self._clock(), self._monotonic()
         self._go_live()
 
-    def _go_live(self) -> None:
+    def _end_past(self) -> None:
+        """Say that no past is being loaded: any of ours is over, and one that an earlier life left open ends here.
+
+        A recording brings source times of its own; without a past its first tick says so.
+        """
         if self._ticked is not None:
             self._producer.tick(self._ticked, history=False)
+        elif not self._source.brings_ticks:
+            self._producer.tick(self._start, history=False)
+
+    def _go_live(self) -> None:
+        self._end_past()
         self._live = True
         self._until = None if self._for_s is None else self._monotonic() + self._for_s
         self._source.release()

@@ -9,6 +9,7 @@ import pytest
 from memory_link import FakeTime, MemoryLink
 
 from connectors.codecs.frames import FrameDecoder
+from connectors.errors import WrongUse
 from connectors.kafka.telemetry_producer import TelemetryProducer
 from connectors.kafka.topics import EVENT, TELEMETRY
 from connectors.ports import Moment, Outbound
@@ -164,10 +165,13 @@ def test_the_script_begins_when_the_wait_is_over(tmp_path: Path) -> None:
     assert run.source.released_at == 4, "moments 0…2 were due before; the fourth waited"
 
 
-def test_without_history_nothing_says_that_history_is_over(tmp_path: Path) -> None:
-    run = Run(tmp_path, Numbers(0, 2))
+@pytest.mark.parametrize(("brings_ticks", "story"), [(False, ["t4000", "0", "1"]), (True, ["0", "t0", "1", "t1"])])
+def test_without_history_a_past_that_an_earlier_life_left_open_is_ended(
+    tmp_path: Path, brings_ticks: bool, story: list[str]
+) -> None:
+    run = Run(tmp_path, Numbers(0, 2, brings_ticks=brings_ticks))
     run.go(with_history=False)
-    assert run.story() == ["0", "1"]
+    assert run.story() == story
     assert run.told == [("history-sent", 0), ("live", 0)]
 
 
@@ -175,7 +179,8 @@ def test_a_fleet_without_a_past_waits_and_its_time_counts_from_the_start(tmp_pat
     run = Run(tmp_path, Numbers(0, 3, flows=True))
     run.start_at = run.time.now + 60.0
     run.go(with_history=False)
-    assert run.story() == ["0", "1", "2"], "no tick: what others send is not to be called history"
+    assert [word for word in run.story() if word.startswith("h")] == [], "what others send is not to be called history"
+    assert [word for word in run.story() if word.isdecimal()] == ["0", "1", "2"]
     assert run.source.start == pytest.approx(WALL + 60.0, abs=0.5)
     assert (run.tally.history, run.tally.produced) == (0, 3)
 
@@ -196,6 +201,23 @@ def test_a_stop_while_waiting_ends_it_without_a_live_frame(tmp_path: Path, flows
     assert run.tally.produced == 0
     assert run.tally.sent == run.tally.history
     assert run.tally.adds_up()
+    assert [event for event, _ in run.told] == ["history-sent"]
+    assert [word[0] for word in run.story() if not word.isdecimal()][-2:] == ["h", "t"], "the past does not stay open"
+
+
+def test_a_source_that_breaks_off_does_not_leave_its_past_open(tmp_path: Path) -> None:
+    source = Numbers(3, 2)
+    run = Run(tmp_path, source)
+
+    def broken() -> Iterator[Moment]:
+        yield source.moment(0.0)
+        raise WrongUse("line 2")
+
+    source.history = broken  # type: ignore[method-assign]
+    with pytest.raises(WrongUse):
+        run.feed.run(with_history=True)
+    run.producer.close(run.time() + 5.0, keep=False)
+    assert run.story() == ["h0", "0", "h0", "t0"]
 
 
 def test_a_stop_while_loading_says_what_was_not_delivered(tmp_path: Path) -> None:

@@ -133,12 +133,15 @@ class Assessor:
     def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
         """Time passes: nodes that fell silent become unknown, and the counts are told.
 
-        A past that is loaded brings its own time, which may lie before what was the present.
+        A past that is loaded brings its own time, which may lie before what was the present; until it ends nobody
+        else's time is heard.
         """
         state = self.state
-        state.now = tick.ts if tick.history or state.history else max(state.now, tick.ts)
-        state.history = tick.history
         state.counts["ticks"] += 1
+        if state.history and tick.history is None:
+            return [self._counts(Cause(self.partition, offset))]
+        state.now = tick.ts if tick.history or state.history else max(state.now, tick.ts)
+        state.history = bool(tick.history)
         silent = {id(cohort): cohort.silent(state.now) for cohort in state.cohorts.values()}
         out: list[Conclusion] = []
         for name, node in state.nodes.items():

@@ -106,10 +106,13 @@ def _enters(state: DecisionState, event: Event) -> bool:
 
 
 def _tick_enters(state: DecisionState, tick: Tick) -> bool:
-    ends_loading = state.loading and not tick.history
-    if state.now is not None and (tick.at < state.now or (tick.at == state.now and not ends_loading)):
+    """A past that is loaded brings its own time; until it ends nobody else's time is heard."""
+    if state.loading and tick.history is None:
         return False
-    state.now, state.loading = tick.at, tick.history
+    turns = bool(tick.history) != state.loading
+    if state.now is not None and tick.at <= state.now and not turns:
+        return False
+    state.now, state.loading = tick.at, bool(tick.history)
     _forget(state, tick.at - 2 * state.settings.retention_s)
     return True
 

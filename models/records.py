@@ -186,10 +186,14 @@ class NodeFate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Source time as a record. ``history`` says that what comes is a past that is being loaded, not acted upon."""
+    """Source time as a record.
+
+    ``history`` is told by who loads a past: True, what comes is not acted upon; False, the present begins. The owner of
+    a partition tells the time alone (None), and is not heard while a past is loaded.
+    """
 
     at: float
-    history: bool = False
+    history: bool | None = None
 
 
 Event = Incident | Outcome | Membership | Progress | NodeFate | Tick

@@ -44,10 +44,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class TelemetryTick:
-    """Source time on a telemetry partition; ``history`` says that a past is being loaded."""
+    """Source time on a telemetry partition; ``history`` as in :class:`models.records.Tick`."""
 
     ts: float
-    history: bool
+    history: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Owner:
     def tick(self, now: float) -> None:
         """Put the time on every partition held here whose time is now."""
         for topic, value in (
-            (topics.TELEMETRY, encode_tick(now, history=False)),
+            (topics.TELEMETRY, encode_tick(now)),
             (topics.EVENT, encode_record(Tick(at=now))),
         ):
             for partition in self._lanes.live(topic):

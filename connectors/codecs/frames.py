@@ -84,7 +84,7 @@ class _Json(msgspec.Struct):
     node: str = ""
     metrics: dict[str, Any] = {}
     kind: str | None = None
-    history: bool = False
+    history: bool | None = None
     job: str | None = None
 
 

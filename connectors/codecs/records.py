@@ -123,7 +123,7 @@ def decode_assessment(raw: bytes) -> Assessment | Counts:
     return _decode_kind(raw, ASSESSMENT_KINDS)
 
 
-def encode_tick(ts: float, *, history: bool) -> bytes:
+def encode_tick(ts: float, *, history: bool | None = None) -> bytes:
     """The control record that carries source time on the telemetry topic."""
     return _encoder.encode({"v": VERSION, "kind": "tick", "ts": ts, "history": history})
 

@@ -47,8 +47,21 @@ def test_a_tick_that_is_out_of_date_is_ignored() -> None:
     log = DecisionLog().start()
     log.train(5)
     before = to_bytes(log.state)
-    assert log.put(Tick(at=log.at), Tick(at=log.at - 3.0), Tick(at=BEGAN - 1e6, history=True)) == []
+    assert log.put(Tick(at=log.at), Tick(at=log.at - 3.0)) == []
     assert to_bytes(log.state) == before
+
+
+def test_a_past_that_is_loaded_brings_its_own_time_and_nobody_elses_is_heard_until_it_ends() -> None:
+    log = DecisionLog().start()
+    log.train(5)
+    log.put(Tick(at=BEGAN - 1000.0, history=True))
+    assert (log.state.now, log.state.loading) == (BEGAN - 1000.0, True)
+    log.put(Tick(at=BEGAN + 500.0))
+    assert (log.state.now, log.state.loading) == (BEGAN - 1000.0, True)
+    log.put(Tick(at=BEGAN - 990.0, history=False))
+    assert (log.state.now, log.state.loading) == (BEGAN - 990.0, False)
+    log.put(Tick(at=BEGAN + 501.0))
+    assert log.state.now == BEGAN + 501.0
 
 
 def test_older_progress_of_a_rank_is_ignored() -> None:
@@ -112,7 +125,7 @@ def test_after_history_a_live_word_on_an_old_incident_is_acted_upon() -> None:
     log = DecisionLog().start()
     log.tick(history=True)
     log.incident("n2", history=True)
-    assert log.put(Tick(at=log.at)) == [], "the final tick may bear the time of the last one of history"
+    assert log.put(Tick(at=log.at, history=False)) == [], "the final tick may bear the time of the last one of history"
     assert not log.state.loading
     log.at += 1.0
     (checkpoint,) = log.incident("n2", "changed")

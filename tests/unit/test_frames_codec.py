@@ -237,7 +237,7 @@ def test_unknown_fields_are_let_through(decoder: FrameDecoder) -> None:
 
 def test_control_records_are_told_apart(decoder: FrameDecoder) -> None:
     assert decoder.decode(encode_tick(TS, history=True)) == TelemetryTick(TS, history=True)
-    assert decoder.decode(b'{"v":1,"kind":"tick","ts":5}') == TelemetryTick(5.0, history=False)
+    assert decoder.decode(b'{"v":1,"kind":"tick","ts":5}') == TelemetryTick(5.0, history=None)
     assert decoder.decode(encode_member("n17", "llama", TS)) == Member("n17", "llama", TS)
     assert decoder.decode(encode_member("n17", None, TS)) == Member("n17", None, TS)
 

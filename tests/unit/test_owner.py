@@ -94,7 +94,7 @@ def test_time_goes_to_every_partition_that_is_held() -> None:
     copying.owner.tick(5.5)
     [(topic, number, key, value), event] = copying.lanes.publisher.rows
     assert (topic, number, key) == (topics.TELEMETRY, 2, b"tick")
-    assert json.loads(value) == {"v": 1, "kind": "tick", "ts": 5.5, "history": False}
+    assert json.loads(value) == {"v": 1, "kind": "tick", "ts": 5.5, "history": None}
     assert event[:3] == (topics.EVENT, 0, b"tick")
     assert decode_event(event[3]) == Tick(at=5.5)
 

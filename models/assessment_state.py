@@ -38,7 +38,8 @@ def state_to_bytes(state: PartitionState) -> bytes:
     blocks: list[bytes] = []
     described = []
     for _, cohort, rows in kept.values():
-        arrays = {name: array[rows] for name, array in cohort.arrays().items()}
+        at = slice(cohort.size) if rows == list(range(cohort.size)) else rows
+        arrays = {name: array[at] for name, array in cohort.arrays().items()}
         blocks += [array.tobytes() for array in arrays.values()]
         layout = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
         described.append({"metrics": cohort.metrics, "counters": cohort.counters.tolist(), "arrays": layout})

@@ -201,23 +201,26 @@ class Cohort:
 
     def _units(self, rows: Index, values: Doubles) -> Floats:
         """The values in own units; as they are, within what float32 can square, where a metric has none yet."""
-        bound = np.where(self.state["seen"][rows] < BASELINE_FRAMES, RAW_MAX, UNITS_MAX)
         units = (values - self.state["anchor"][rows]) / self.state["unit"][rows]
+        raw = self.state["seen"][rows] < BASELINE_FRAMES
+        bound = np.where(raw, RAW_MAX, UNITS_MAX) if raw.any() else UNITS_MAX
         clipped: Floats = np.clip(units, -bound, bound).astype(np.float32)
         return clipped
 
     def _rates(self, rows: Index, ts: Doubles, values: Doubles) -> Doubles:
         """Counters as their increase a second since they were last told (NaN at a reset); gauges as they are."""
-        if not self.counters.any():
+        columns = np.flatnonzero(self.counters)
+        if not len(columns):
             return values
-        before, at = self.state["raw"][rows], self.state["raw_at"][rows]
-        missing = np.isnan(values)
-        self.state["raw"][rows] = np.where(missing, before, values)
-        self.state["raw_at"][rows] = np.where(missing, at, ts[:, None])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rate = (values - before) / (ts[:, None] - at)
-            rate = np.where(rate >= 0, rate, np.nan)
-        return np.where(self.counters, rate, values)
+        place = rows[:, None], columns
+        counted, before, at = values[:, columns], self.state["raw"][place], self.state["raw_at"][place]
+        missing = np.isnan(counted)
+        self.state["raw"][place] = np.where(missing, before, counted)
+        self.state["raw_at"][place] = np.where(missing, at, ts[:, None])
+        rate = (counted - before) / (ts[:, None] - at)
+        values = values.copy()
+        values[:, columns] = np.where(rate >= 0, rate, np.nan)
+        return values
 
     def _shift(self, rows: Index, elapsed: Doubles) -> None:
         """A gap becomes as many missing frames as intervals were missed."""

@@ -258,6 +258,17 @@ def test_the_window_knows_the_times_that_it_holds() -> None:
     assert not node.cohort.has_time(0, START + 6.5)
 
 
+@pytest.mark.parametrize("value", [3e38, -3e38])
+def test_the_largest_value_that_there_is_does_no_harm(value: float) -> None:
+    node = OneNode("quiet", "counter_total", counters=(False, True))
+    for frame in range(BASELINE_FRAMES + 5):
+        node.tell(0.0, float(frame))
+    for _ in range(3):
+        seen = node.tell(value, abs(value), after_s=1e-3)
+    assert np.isfinite(seen.features).all()
+    assert OneNode().tell(value).z.tolist() == [[0.0]]
+
+
 def test_an_outlier_neither_drags_the_centre_nor_widens_the_scale() -> None:
     def after(spoil: Callable[[OneNode], object]) -> tuple[float, float]:
         node = OneNode()

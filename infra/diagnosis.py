@@ -20,6 +20,7 @@ from infra.broker.embedded import Broker, embedded_broker
 from infra.broker.locate import locate_broker
 from infra.cli.topics import specs_of
 from infra.settings import Settings
+from infra.wiring import served_predictor
 
 CLOCK_SKEW_S_MAX = 1.0
 DISK_FREE_BYTES_MIN = 1 << 30
@@ -49,7 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
         if isinstance(fault, Failed):
             cure = "follow what the message says; forestall broker start shows it by itself"
         findings.append(Finding("broker", False, str(fault), cure))
-    return [*findings, _artefact(settings.predictor.artefact), _disk(settings)]
+    return [*findings, _artefact(settings), _disk(settings)]
 
 
 @contextmanager
@@ -115,16 +116,14 @@ def _clock_skew(client: KafkaAdminClient, bootstrap: str) -> float:
     return float(min(0.0, stamped + 0.001 - before) + max(0.0, stamped - after))
 
 
-def _artefact(path: Path | None) -> Finding:
-    from connectors.artefacts import load_artefact
-
-    where = str(path) if path else "the one that forestall ships"
+def _artefact(settings: Settings) -> Finding:
+    where = str(settings.predictor.artefact or "the one that forestall ships")
     try:
-        load_artefact(path)
+        served_predictor(settings)
     except (ForestallError, OSError) as fault:
         cure = "leave out [predictor] artefact for the shipped one, or make one: forestall train"
         return Finding("artefact", False, f"{where}: {fault}", cure)
-    return Finding("artefact", True, f"{where} can be read")
+    return Finding("artefact", True, f"{where} can be read, and reads what the worker makes")
 
 
 def _disk(settings: Settings) -> Finding:

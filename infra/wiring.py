@@ -16,35 +16,43 @@ from infra.settings import Settings
 if TYPE_CHECKING:
     import faust
 
+    from models.mlp import Predictor
     from models.policy_settings import PolicySettings
 
 
 def policy_settings(settings: Settings) -> PolicySettings:
     """What an operator has set about deciding, as the pure policies take it."""
-    from models.policy_settings import PolicySettings
+    from models.policy_settings import DAY_S, PolicySettings
 
-    given = settings.policy.model_dump()
+    given = settings.policy.model_dump() | {"retention_s": settings.topics.control_retention_d * DAY_S}
     return PolicySettings(**{f.name: given[f.name] for f in fields(PolicySettings) if f.name in given})
+
+
+def served_predictor(settings: Settings) -> Predictor:
+    """The artefact that the settings name, or that forestall ships; refused when the worker's features are others."""
+    from connectors.artefacts import load_artefact, require_features
+    from models.features import FEATURE_NAMES
+    from models.limits import WINDOW_FRAMES
+
+    predictor = load_artefact(settings.predictor.artefact)
+    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
+    return predictor
 
 
 def worker_app(settings: Settings, brokers: str) -> faust.App:
     """The Faust app of a worker on these brokers, with the artefact that the settings name."""
     from confluent_kafka import Consumer
 
-    from connectors.artefacts import load_artefact, require_features
     from connectors.kafka import topics
     from connectors.kafka.schemas import SchemaTable
     from models.assessment import Foresight
-    from models.features import FEATURE_NAMES
     from models.incident import IncidentSettings
-    from models.limits import WINDOW_FRAMES
     from streams.agents.assess import assess_stage
     from streams.agents.decide import decide_stage
     from streams.app import WorkerParts, WorkerSettings, build_app
     from streams.owner import Owner
 
-    predictor = load_artefact(settings.predictor.artefact)
-    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
+    predictor = served_predictor(settings)
     foresight = Foresight(predictor.probability, predictor.horizon_s)
     incidents = IncidentSettings(
         theta=settings.policy.theta,

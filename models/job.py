@@ -11,6 +11,7 @@ from typing import Literal
 
 from models.checkpointing import Accrual
 from models.records import Action, Stage
+from models.recovery import State
 
 #: A measured price moves this far towards each new measurement.
 MEASURED_SHARE = 0.3
@@ -97,7 +98,8 @@ class Rescue:
     """One rank being brought to safety: CHECKPOINT → durable at every rank → MIGRATE → done → RESTORE → done.
 
     ``command`` is the one that it waits for, ``spare`` the node that it has reserved; ``failures`` says what went wrong
-    since its last command, and the next one's reason tells it.
+    since its last command, and the next one's reason tells it. ``moved_from`` is the health state that the node was
+    left in.
     """
 
     key: str
@@ -114,6 +116,7 @@ class Rescue:
     tried: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    moved_from: State | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -127,6 +127,8 @@ def _migrate(turn: Turn, job: Job, rescue: Rescue, choice: Choice, step: int, ch
     numbers.update(choice.numbers)
     rescue.spare = free_spare(turn, job, rescue)
     rescue.phase = "migrating"
+    incident = job.incidents.get(rescue.incident or "")
+    rescue.moved_from = None if incident is None else health_state(incident.peak, turn.state.settings.theta)
     rescue.failures = ()
     rescue.command = turn.issue(
         job,
@@ -239,7 +241,7 @@ def restore_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
         if flight.done_s is not None:
             job.restore_s = measured(job.restore_s, flight.done_s)
         job.places[flight.node or ""] = Place("running", turn.at, rank=rescue.rank, world=_world(job))
-        _learn_migrated(turn, job, rescue)
+        _learn_migrated(turn, rescue)
         del job.rescues[rescue.key]
     elif end != "done" and rescue.command == flight.id:
         rescue.tried = (*rescue.tried, flight.node or "")
@@ -251,11 +253,9 @@ def _world(job: Job) -> int | None:
     return max((place.world for place in job.places.values() if place.world is not None), default=None)
 
 
-def _learn_migrated(turn: Turn, job: Job, rescue: Rescue) -> None:
-    incident = job.incidents.get(rescue.incident or "")
-    if incident is not None:
-        state = health_state(incident.peak, turn.state.settings.theta)
-        turn.state.chain = turn.state.chain.learned(state, "migrate", "ok")
+def _learn_migrated(turn: Turn, rescue: Rescue) -> None:
+    if rescue.moved_from is not None:
+        turn.state.chain = turn.state.chain.learned(rescue.moved_from, "migrate", "ok")
 
 
 def node_failed(turn: Turn, job: Job, node: str, rank: int | None, key: str) -> None:

@@ -24,7 +24,6 @@ COMMANDS = {
     "agent": ("infra.cli.agent", "carry out commands on a node (the cluster agent)"),
     "web": ("infra.cli.web", "serve the live page"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
-    "model": ("infra.cli.model", "show a model artefact and its card"),
 }
 
 EXAMPLES = """\

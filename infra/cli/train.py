@@ -55,7 +55,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         import torch  # noqa: F401
     except ImportError as missing:
-        raise Failed("training needs torch, which running does not: pip install 'forestall[train]'") from missing
+        raise Failed(
+            "training needs torch, which running does not: make dev, or infra/deploy/install.sh web,train"
+        ) from missing
     with _progress() as progress:
         predictor, parts, figures = _train(options, progress)
     about = _write(options, predictor, parts, figures)

@@ -182,7 +182,8 @@ def test_what_may_be_left_out_has_its_default() -> None:
 
 
 def test_fields_of_a_newer_writer_are_let_through() -> None:
-    assert decode_event(b'{"v":1,"kind":"tick","at":5.0,"history":false,"mood":{"a":[1]}}') == Tick(at=5.0, history=False)
+    newer = b'{"v":1,"kind":"tick","at":5.0,"history":false,"mood":{"a":[1]}}'
+    assert decode_event(newer) == Tick(at=5.0, history=False)
 
 
 @given(st.binary(max_size=80) | st.binary(max_size=40).map(lambda tail: TICK[:25] + tail))

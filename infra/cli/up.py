@@ -52,6 +52,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     settings = demonstration(settings)
     require_loopback(settings.web.host, settings.web.port)
     terminal = Terminal(to_stderr=options.json, monotonic=clock.monotonic)
+    if not (options.no_job or plan.with_job):
+        terminal.say("job", "none: the demonstration job trains on nodes of the fleet")
     ending = run_plan(plan, settings, terminal)
     if not options.json:
         terminal.summarise(ending.summary)

@@ -151,6 +151,19 @@ def test_a_worker_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: 
     assert found["lost"] == 0
 
 
+def test_a_broker_that_is_killed_comes_back_with_its_data_and_nothing_is_lost(tmp_path: Path) -> None:
+    with up(tmp_path, "--source", "host", "--no-job", "--for", "30s") as run:
+        run.until(lambda: run.said("  live  "), READY_S)
+        (kafka,) = [p for p in run.processes() if "kafka.Kafka" in p.info["cmdline"] and "guard.py" not in str(p.info)]
+        kafka.kill()
+        run.until(lambda: run.said("answers again at"), READY_S)
+        found = run.summary()
+        assert run.process.returncode == 0, run.log.read_text()[-3000:]
+        assert run.is_alone()
+    assert found["lost"] == 0
+    assert found["frames_assessed"] > 20
+
+
 def test_a_part_that_cannot_stay_up_ends_the_run_with_a_summary_and_its_last_words(tmp_path: Path) -> None:
     nowhere = f"predictor.artefact={tmp_path}/none.safetensors"
     with up(tmp_path, "--source", "host", "--no-job", "--for", "5s", "--set", nowhere) as run:

@@ -27,9 +27,7 @@ def fill(brokers: str, nodes: int, steps: int) -> int:
         for node in range(nodes):
             frame = encode_packed_frame(f"n{node:04}", START + step, step, schema_id(SCHEMA), rows[node])
             producer.produce(topics.TELEMETRY, key=f"n{node:04}", value=frame, partition=0)
-        producer.produce(
-            topics.TELEMETRY, key=b"tick", value=encode_tick(START + step, history=False), partition=0
-        )
+        producer.produce(topics.TELEMETRY, key=b"tick", value=encode_tick(START + step, history=False), partition=0)
         producer.poll(0)
     producer.flush(60)
     return nodes * steps

@@ -52,8 +52,8 @@ def _start(options: argparse.Namespace, settings: Settings) -> int:
         options,
         result | {"log": str(broker.log)},
         [
-            f"Kafka {broker.version} answers at {broker.bootstrap}; "
-            f"run {broker.run}, process {broker.pid}, log {broker.log}"
+            f"Kafka {broker.version} answers at {broker.bootstrap}",
+            f"run {broker.run}, process {broker.pid}, log {broker.log}",
         ],
     )
     return 0

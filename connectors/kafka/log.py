@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.errors import Unreachable
 
 TIMEOUT_S = 15.0
+ELECTION_TURN_S = 0.2
+ELECTION_TURNS_MAX = 50
+_ELECTING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
 
 
 @contextmanager
@@ -33,12 +37,21 @@ def reader(brokers: str) -> Iterator[Consumer]:
 
 
 def bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    """First offset and the next one to be written; raises :class:`Unreachable`."""
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
-    except KafkaException as wrong:
-        raise Unreachable(f"{topic}/{partition} does not answer: {wrong.args[0].str()}") from wrong
-    return low, high
+    """First offset and the next one to be written; raises :class:`Unreachable`.
+
+    A partition whose leader is being chosen, as after its creation or when a broker ends, is asked again.
+    """
+    turns = 0
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
+        except KafkaException as wrong:
+            turns += 1
+            if wrong.args[0].code() not in _ELECTING or turns == ELECTION_TURNS_MAX:
+                raise Unreachable(f"{topic}/{partition} does not answer: {wrong.args[0].str()}") from wrong
+            time.sleep(ELECTION_TURN_S)
+        else:
+            return low, high
 
 
 def read_range(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> list[Message]:

@@ -18,7 +18,7 @@ from connectors.artefacts import load_artefact
 from connectors.codecs.frames import FrameDecoder
 from connectors.codecs.records import encode_record
 from connectors.kafka import topics
-from connectors.kafka.log import reader
+from connectors.kafka.log import read_tail, reader
 from connectors.kafka.schemas import SchemaTable
 from infra import clock
 from models.assessment import Assessor, Foresight
@@ -68,8 +68,6 @@ def _largest(raw: bytes) -> bytes:
 
 
 def _ids(consumer: Consumer) -> list[str]:
-    from connectors.kafka.log import read_tail
-
     return [message.key().decode() for message in read_tail(consumer, topics.SCHEMA, 0, 10)]
 
 
@@ -95,7 +93,10 @@ def main(brokers: str, what: str) -> None:
         }
     )
     while True:
-        messages = consumer.consume(4096, 0.1)
+        first = consumer.poll(0.1)  # consume() with a time-out would wait it out for a full batch
+        if first is None:
+            continue
+        messages = [first, *consumer.consume(4095, 0)]
         by_topic: dict[str, list[dict[str, Any]]] = {}
         for topic, key, value in work(messages):
             by_topic.setdefault(topic, []).append({"key": key, "value": value})

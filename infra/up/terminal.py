@@ -73,7 +73,7 @@ def _figures(summary: dict[str, Any]) -> Table:
         job = summary["job"]
         table.add_row(
             "job",
-            f"step {job['steps']:,}; {job['restarts']} restarts, the last from step {job['resumed_from_step']:,}; "
+            f"step {job['steps']:,}; restored {job['restarts']} ×, last from step {job['resumed_from_step']:,}; "
             f"{job['lost_steps']:,} steps done again",
         )
     return table

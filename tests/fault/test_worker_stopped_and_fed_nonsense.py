@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaException, Message, Producer
 from telemetry_log import SCHEMA, START, send
 from topics_on import fresh_topics
-from worker_process import lively_artefact, values_of, wait_until_written, worker, written
+from worker_process import WorkerProcess, lively_artefact, values_of, wait_until_written, worker, written
 
 from connectors.artefacts import load_artefact
 from connectors.codecs.frames import encode_json_frame, encode_packed_frame, schema_id
@@ -152,14 +153,23 @@ def _check_letters(letters: list[Message], giant: bytes) -> None:
         assert headers.get("bytes") == (str(len(raw)).encode() if len(raw) > VALUE_BYTES_MAX else None)
 
 
+def wait_until_ended(process: WorkerProcess) -> None:
+    deadline = time.monotonic() + 60.0
+    while process.alive():
+        assert time.monotonic() < deadline, process.log.read_text()[-3000:]
+        time.sleep(0.05)
+
+
 def test_a_snapshot_of_another_build_ends_the_worker_with_what_to_do(
     broker: Broker, producer: Producer, tmp_path: Path
 ) -> None:
     for key, value in slices(topics.TELEMETRY, 0, Snapshot(5, b"another build's state"), 0):
         producer.produce(topics.SNAPSHOT, key=key, value=value, partition=0)
-    producer.flush(10)
+    assert producer.flush(10) == 0
+    assert len(messages(broker, topics.SNAPSHOT)) == 1
     with worker(broker.bootstrap, tmp_path / "worker.log", *SETTINGS) as refused:
-        assert refused.process.wait(timeout=60) == 1
+        wait_until_ended(refused)
         said = refused.log.read_text()
+        assert refused.process.returncode == 1, said
     assert "the snapshot of telemetry.node.v1/0 is not of this build" in said
     assert "delete the topic state.snapshot.v1" in said

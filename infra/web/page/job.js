@@ -133,20 +133,26 @@ function commandEntry(command, old) {
     make("span", { className: "sum", textContent: text, data: { ended } }),
   );
   const open = old?.querySelector("details")?.open ?? command.incident !== null;
-  return make("details", { open }, summary, lanes(command));
+  return make("details", { open }, summary, lanes(command), numbers(command));
 }
 
 function target(command) {
-  const ranks = command.ranks.length ? `rank ${command.ranks.join(", ")}` : "every rank";
+  const ranks = command.node === null ? "every rank" : `rank ${command.ranks.join(", ")}`;
   if (command.action === "MIGRATE") return `${ranks} away from ${command.node}${command.spare ? ` to ${command.spare}` : ""}`;
   if (command.action === "RESTORE") return `${ranks} on ${command.node} from step ${count(command.step)}`;
-  return command.node ? `${ranks} on ${command.node}` : ranks;
+  return command.node === null ? ranks : `${ranks} on ${command.node}`;
 }
 
 function why(command) {
-  const numbers = Object.entries(command.reason.numbers).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
-  const took = command.latency_ms === null ? [] : [`decided in ${duration(command.latency_ms / 1000)}`];
-  return [command.reason.rule, numbers.join(", "), ...took].filter(Boolean).join(" · ");
+  const took = command.latency_ms === null ? "" : `decided in ${duration(command.latency_ms / 1000)}`;
+  return [command.reason.rule, took].filter(Boolean).join(" · ");
+}
+
+/** The numbers that the rule was given, each with its name. */
+function numbers(command) {
+  const pairs = Object.entries(command.reason.numbers).map(([name, value]) =>
+    make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: Number(value.toPrecision(4)) })));
+  return make("dl", { className: "numbers", attr: { "aria-label": "What the rule was given" } }, ...pairs);
 }
 
 /** The last stage that all reached, as `4/4 durable`, or the first thing that went wrong. */

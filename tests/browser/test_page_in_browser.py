@@ -188,6 +188,8 @@ def test_the_job_shows_each_command_and_each_ranks_answers(browser: Browser) -> 
         "rank 3 · n04",
     ]
     assert all(len(row.find_elements(By.CSS_SELECTOR, "td.stage:not(.none)")) == 5 for row in rows)
+    assert checkpoint.find_element(By.CSS_SELECTOR, ".what").text.startswith("every rank")
+    assert "theta" in checkpoint.find_element(By.CSS_SELECTOR, ".numbers").text
     assert "step 440" in browser.text(".job .now")
     assert "Leaving n03 in time" in browser.text(".ledger-note")
 

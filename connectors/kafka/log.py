@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.errors import Unreachable
 
@@ -27,7 +27,7 @@ def reader(brokers: str) -> Iterator[Consumer]:
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 20,
             "fetch.queue.backoff.ms": 5,
-            "enable.partition.eof": False,
+            "enable.partition.eof": True,
         }
     )
     try:
@@ -55,19 +55,24 @@ def bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
 
 
 def read_range(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> list[Message]:
-    """The records at offsets ``start ≤ offset < end`` (compaction may have taken some)."""
+    """The records at offsets ``start ≤ offset < end`` (compaction may have taken some, the last ones too).
+
+    The consumer's own position is not asked: after a second assignment of the same partition it may still be that of
+    the first.
+    """
     found: list[Message] = []
     if start >= end:
         return found
     consumer.assign([TopicPartition(topic, partition, start)])
     idle = 0.0
     while idle < TIMEOUT_S:
-        position = consumer.position([TopicPartition(topic, partition)])[0].offset
-        if position != OFFSET_INVALID and position >= end:
-            return found
         message = consumer.poll(0.2)
         if message is None:
             idle += 0.2
+            continue
+        if message.error() is not None and message.error().code() == KafkaError._PARTITION_EOF:
+            if message.offset() >= end:
+                return found
             continue
         if message.error() is not None:
             raise Unreachable(f"{topic}/{partition} cannot be read: {message.error().str()}")

@@ -110,6 +110,14 @@ def test_a_range_is_read_from_its_start_to_before_its_end(writing: Writing, cons
     assert len(read_tail(consumer, topics.COMMAND, 0, 10_000)) == first + 20
 
 
+def test_the_same_range_is_read_as_often_as_it_is_asked_for(writing: Writing, consumer: Consumer) -> None:
+    _, first = bounds(consumer, topics.COMMAND, 1)
+    writing.publisher.publish_in_order(topics.COMMAND, 1, [(b"k", b"v")], lambda: writing.done("one"))
+    writing.until("one")
+    for _ in range(100):
+        assert len(read_range(consumer, topics.COMMAND, 1, first, first + 1)) == 1
+
+
 def test_an_empty_partition_has_no_tail(consumer: Consumer) -> None:
     assert bounds(consumer, topics.EVENT, 1) == (0, 0)
     assert read_tail(consumer, topics.EVENT, 1, 100) == []

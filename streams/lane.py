@@ -56,23 +56,26 @@ class Restored:
 
 def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) -> Restored:
     """Rebuild a lane's state from the newest snapshot and the tail of its output."""
-    low, _ = bounds(consumer, stage.source, number)
+    source = Partition(stage.source, number)
+    low, _ = bounds(consumer, *source)
     snapshot = read_newest(consumer, snapshot_topic, stage.source, number)
     tail = (
         stage.place_of(message.value() or b"") for message in read_tail(consumer, stage.output, number, TAIL_RECORDS)
     )
     published = max((place for place in tail if place is not None), default=NOTHING)
     if snapshot is None:
+        if published != NOTHING and low > 0:
+            log.warning("%s/%s has outputs but no snapshot: all is learned anew from offset %s", *source, low)
         return Restored(stage.restore(number, None), low, published)
     try:
         fold = stage.restore(number, snapshot.state)
     except ValueError as wrong:
         raise UnusableSnapshot(
-            f"the snapshot of {stage.source}/{number} is not of this build: {wrong}. Run the build that wrote it, or "
+            f"the snapshot of {source.topic}/{number} is not of this build: {wrong}. Run the build that wrote it, or "
             f"delete the topic {snapshot_topic} and apply the topics: all is then learned anew from what the log holds"
         ) from wrong
     if snapshot.next_offset < low:
-        log.warning("%s/%s: records %s to %s are gone unread", stage.source, number, snapshot.next_offset, low - 1)
+        log.warning("%s/%s: records %s to %s are gone unread", *source, snapshot.next_offset, low - 1)
     return Restored(fold, max(low, snapshot.next_offset), published)
 
 

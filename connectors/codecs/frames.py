@@ -172,13 +172,11 @@ class FrameDecoder:
     def _parse(self, raw: bytes) -> _Json:
         try:
             return self._json.decode(raw)
-        except msgspec.ValidationError as wrong:
-            raise InvalidRecord("wrong-field", str(wrong)) from wrong
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._parse_lenient(raw)
 
     def _parse_lenient(self, raw: bytes) -> _Json:
-        """What Python's own encoder writes is not always JSON: it has NaN and Infinity."""
+        """What Python's own encoder writes is not always JSON (it has NaN and Infinity), and 1e400 is an infinity too."""
         try:
             record = json.loads(raw)
             json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair could not be written out again

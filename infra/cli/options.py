@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from infra.settings import Settings
 
+NODES_MAX = 10_000
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -50,6 +51,28 @@ def duration(text: str) -> float:
     if not (seconds > 0 and math.isfinite(seconds)):
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 60s, 5m or 2h")
     return seconds
+
+
+def speed(text: str) -> float:
+    """Return how many seconds of source time pass in one second; above 0.
+
+    >>> speed("600")
+    600.0
+    """
+    try:
+        given = float(text)
+    except ValueError:
+        given = 0.0
+    if not 0 < given < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write a number above 0, for example 600")
+    return given
+
+
+def number_of_nodes(text: str) -> int:
+    """Return the size of a simulated fleet: 1 to 10000 nodes."""
+    if not text.isdecimal() or not 1 <= int(text) <= NODES_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; 1 to {NODES_MAX}")
+    return int(text)
 
 
 def report(options: argparse.Namespace, result: Mapping[str, Any], lines: Iterable[str]) -> None:

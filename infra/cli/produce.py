@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import WrongUse
 from infra import clock
-from infra.cli.options import duration, report
+from infra.cli.options import duration, number_of_nodes, report, speed
 
 if TYPE_CHECKING:
     from connectors.kafka.telemetry_producer import Tally, TelemetryProducer
@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument("source", choices=("host", "replay", "fleet"))
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="what to replay")
-    parser.add_argument("--speed", type=_speed, metavar="X", help="replay: seconds of its time a second (default 1)")
-    parser.add_argument("--nodes", type=_nodes, metavar="N", help="fleet: number of nodes (default 16)")
+    parser.add_argument("--speed", type=speed, metavar="X", help="replay: seconds of its time a second (default 1)")
+    parser.add_argument("--nodes", type=number_of_nodes, metavar="N", help="fleet: number of nodes (default 16)")
     parser.add_argument("--interval", type=duration, metavar="TIME", help="host, fleet: between two frames of a node")
     parser.add_argument("--history", action=argparse.BooleanOptionalAction, default=True, help="send the past first")
     parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end after so long a live part")
@@ -230,19 +230,3 @@ def _lines(tally: Tally) -> list[str]:
 
 def _say(line: str) -> None:
     print(f"forestall produce: {line}", file=sys.stderr, flush=True)
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write a number above 0, for example 600")
-    return speed
-
-
-def _nodes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; 1 to 10000")
-    return int(text)

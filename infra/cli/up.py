@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from infra import clock
-from infra.cli.options import duration
+from infra.cli.options import duration, number_of_nodes, report, speed
 from infra.settings import Settings
 
 _EXAMPLES = """\
@@ -25,9 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``forestall up``."""
     parser.epilog = _EXAMPLES
     parser.add_argument("--source", default="fleet,host", help="fleet, host, fleet,host (the default) or replay:FOLDER")
-    parser.add_argument("--nodes", type=_nodes, metavar="N", help="nodes of the fleet (default 16)")
+    parser.add_argument("--nodes", type=number_of_nodes, metavar="N", help="nodes of the fleet (default 16)")
     parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end after so long: 60s, 5m, 2h")
-    parser.add_argument("--speed", type=_speed, metavar="X", help="replay: its seconds a second (default 600)")
+    parser.add_argument("--speed", type=speed, metavar="X", help="replay: its seconds a second (default 600)")
     parser.add_argument("--no-job", action="store_true", help="without the demonstration training job")
     parser.add_argument("--run", metavar="NAME", help="go on with this run of the embedded broker, or begin it")
 
@@ -44,7 +44,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         with_job=not options.no_job,
         run=options.run,
     )
-    from infra.cli.options import report
     from infra.up.run import run as run_plan
     from infra.up.terminal import Terminal
     from infra.web.serve import require_loopback
@@ -68,19 +67,3 @@ def demonstration(settings: Settings) -> Settings:
     if "policy" in settings.model_fields_set and "level" in settings.policy.model_fields_set:
         return settings
     return settings.model_copy(update={"policy": settings.policy.model_copy(update={"level": "migrate"})})
-
-
-def _nodes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; 1 to 10000")
-    return int(text)
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write a number above 0, for example 600")
-    return speed

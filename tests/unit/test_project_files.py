@@ -80,7 +80,7 @@ def test_the_installer_says_what_it_lacks(tmp_path: Path) -> None:
 
 def test_the_compose_file_starts_commands_that_exist() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    started = re.findall(r'command: \["([a-z]+)"', text)
+    started = re.findall(r'command: (?:\[")?([a-z]+)', text)
     assert {"worker", "agent", "web", "topics"} <= set(started) <= set(COMMANDS)
     assert all(port.startswith('"127.0.0.1:') for port in re.findall(r"ports: \[(.*)\]", text))
 

@@ -26,6 +26,8 @@ STEADY_S = 10.0
 QUICK_DEATHS_MAX = 5
 #: A wrong argument or setting (exit code 2) does not heal by starting again.
 WRONG_USE = 2
+#: Stands for the exit code of a part that could not even be started, as a shell says it.
+NOT_STARTED = 127
 TAIL_BYTES = 4_096
 LINE_BYTES_MAX = 1 << 20
 LAST_LINES_S = 1.0
@@ -156,6 +158,7 @@ class _Keeper:
         self._give_up = give_up
         self._process: asyncio.subprocess.Process | None = None
         self._told: list[bytes] = []
+        self._trouble = ""
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -211,12 +214,12 @@ class _Keeper:
         loop, quick = asyncio.get_running_loop(), 0
         while not self._stopping.is_set():
             began = loop.time()
-            code = await self._run(self.part.again or self.part.command if self.restarts else self.part.command)
+            code = await self._live(self.part.again or self.part.command if self.restarts else self.part.command)
             if self._stopping.is_set() or (self.part.ends and code == 0):
                 return
             quick = quick + 1 if loop.time() - began < STEADY_S else 1
             if quick >= QUICK_DEATHS_MAX or code == WRONG_USE:
-                self._give_up(GivenUp(self.part.name, code, last_line(self.log), self.log))
+                self._give_up(GivenUp(self.part.name, code, self._trouble or last_line(self.log), self.log))
                 return
             await self._pause(code, min(PAUSE_S_MAX, PAUSE_S_MIN * 2 ** (quick - 1)))
             self.restarts += 1
@@ -226,6 +229,15 @@ class _Keeper:
         self._say(self.part.name, f"{ended}; starting again in {seconds:g} s (log: {self.log})")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _live(self, command: tuple[str, ...]) -> int:
+        """One life, or the attempt of one: that there is no process to be had counts as a death."""
+        try:
+            self._trouble = ""
+            return await self._run(command)
+        except OSError as fault:
+            self._trouble = f"it cannot be started: {fault}"
+            return NOT_STARTED
 
     async def _run(self, command: tuple[str, ...]) -> int:
         """One life of the part; returns its exit code (negative: the signal that ended it)."""
@@ -273,7 +285,14 @@ async def _lines_to(on_line: Callable[[str], None]) -> AsyncIterator[int]:
 
 
 async def _listen(reader: asyncio.StreamReader, on_line: Callable[[str], None]) -> None:
-    while line := await reader.readline():
+    """Hand out lines to the end; one longer than ``LINE_BYTES_MAX`` is left out, and the pipe never left unread."""
+    while True:
+        try:
+            line = await reader.readline()
+        except ValueError:
+            continue
+        if not line:
+            return
         on_line(line.decode(errors="replace").rstrip("\n"))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 
 from connectors.errors import Failed
 from infra import clock
@@ -20,13 +21,17 @@ from infra.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker that answers; ``run``, ``pid`` and ``log`` are those of an embedded one, None of the user's own."""
+    """A broker that answers; ``run``, ``pid`` and ``log`` are those of an embedded one, None of the user's own.
+
+    ``given_up`` is set when an embedded one no longer stays up and is not started again.
+    """
 
     bootstrap: str
     version: str
     run: str | None = None
     pid: int | None = None
     log: Path | None = None
+    given_up: Event = field(default_factory=Event, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def embedded_broker(settings: Settings, *, run: str | None = None, say: Say = sa
     keeper = Keeper(prepared.command, prepared.bootstrap, prepared.log, prepared.note(os.getpid()), say)
     try:
         keeper.start()
-        yield prepared.broker(keeper.pid)
+        yield replace(prepared.broker(keeper.pid), given_up=keeper.given_up)
     finally:
         keeper.stop()
         runs.remove_note(prepared.root, prepared.run)

@@ -43,6 +43,8 @@ class Keeper:
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher = threading.Thread(target=self._watch, name="broker-keeper", daemon=True)
         self.pid: int | None = None
+        #: Set when the broker has died too often in a row and nobody starts it any more.
+        self.given_up = threading.Event()
 
     def start(self) -> None:
         """Start the broker, wait until it answers, and watch it from then on; raises ``Failed``."""
@@ -95,3 +97,4 @@ class Keeper:
             else:
                 self._say(f"Kafka answers again at {self._bootstrap}")
         self._say(f"Kafka does not stay up and is given up; its log is {self._log}")
+        self.given_up.set()

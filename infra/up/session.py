@@ -15,7 +15,7 @@ from infra.observer import LogRecord, Observer, View
 from infra.observer.account import account
 from infra.observer.view import Told
 from infra.settings import Settings
-from infra.supervisor import GivenUp, Supervisor
+from infra.supervisor import Supervisor
 from infra.up import parts, summary
 from infra.up.narrator import sentence, worst_of
 from infra.up.plan import JOB, Plan
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a run came to; ``failed`` names the part that could not be kept up."""
+    """What a run came to; ``failed`` names the part, or the broker, that could not be kept up."""
 
     summary: dict[str, Any]
     failed: str | None
@@ -82,9 +82,9 @@ class Session:
             self._observer.start()
             page = await self._serve()
             self._start_parts()
-            given_up = await self._until_ended()
+            failed = await self._until_ended()
             await self._drain()
-            ending = self._end(given_up)
+            ending = self._end(failed)
         finally:
             await self._stop(page)
         return ending
@@ -126,22 +126,34 @@ class Session:
     def _listen(self, name: str, line: str) -> None:
         self._tallies.line(name, line)
 
-    async def _until_ended(self) -> GivenUp | None:
-        """Wait for readiness, then for the end of the live part; returns the part that could not be kept up."""
+    async def _until_ended(self) -> str | None:
+        """Wait for readiness, then for the end of the live part; returns what could not be kept up, in words."""
         watching = asyncio.create_task(self._watch())
         asked = asyncio.create_task(self._asked.wait())
-        failing = asyncio.create_task(self._supervisor.given_up())
+        failing = asyncio.create_task(self._failure())
         done, rest = await asyncio.wait({watching, asked, failing}, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
         if watching in done:
             watching.result()
-        if failing not in done:
-            return None
-        given_up = failing.result()
+        return failing.result() if failing in done else None
+
+    async def _failure(self) -> str:
+        """Wait until a part or the broker is given up."""
+        broker = self._place.broker
+        parts_fail = asyncio.create_task(self._supervisor.given_up())
+        try:
+            while not (broker.given_up.is_set() or parts_fail.done()):
+                await asyncio.wait({parts_fail}, timeout=LOOK_S)
+        finally:
+            parts_fail.cancel()
+            await asyncio.gather(parts_fail, return_exceptions=True)
+        if broker.given_up.is_set():  # it has said so itself
+            return f"the broker does not stay up [{broker.log}]"
+        given_up = parts_fail.result()
         self._warn(given_up.name, str(given_up))
-        return given_up
+        return str(given_up)
 
     async def _watch(self) -> None:
         await self._get_ready()
@@ -196,7 +208,8 @@ class Session:
         await self._supervisor.stop(self._producers, PRODUCER_STOP_S)
         if self._tallies.missing:
             self._warn("frames", f"no counts from {', '.join(self._tallies.missing)}: they ended without telling")
-        if self._supervisor.pid(parts.WORKER) is None or self._live_at is None:
+        broker_is_gone = self._place.broker.given_up.is_set()
+        if self._supervisor.pid(parts.WORKER) is None or self._live_at is None or broker_is_gone:
             return
         ends = await asyncio.to_thread(self._observer.telemetry_ends)
         deadline = self._terminal.elapsed + READ_ALL_S
@@ -206,9 +219,8 @@ class Session:
                 return
             await asyncio.sleep(LOOK_S)
 
-    def _end(self, given_up: GivenUp | None) -> Ending:
+    def _end(self, failed: str | None) -> Ending:
         self._timeline["end"] = self._terminal.elapsed
-        failed = None if given_up is None else str(given_up)
         return Ending({**self._observer.look(self._summary), "failed": failed}, failed)
 
     def _summary(self, view: View) -> dict[str, Any]:

@@ -117,7 +117,8 @@ class BatchConsumer(Consumer):
         self._restored = asyncio.get_running_loop().create_future()
         self.app.consumer_generation_id = self._generation
         await self.on_partitions_assigned({TP(*p) for p in partitions}, self._generation)
-        if not partitions:
+        if not partitions:  # Faust has nothing to seek then
+            self._restorer.adopt(partitions)
             return {}
         return await self._restored
 
@@ -276,6 +277,7 @@ class _Poller(threading.Thread):
         revoked = frozenset(Partition(tp.topic, tp.partition) for tp in partitions)
         if not self._ending.is_set():
             self._on_loop(self._owner.revoked(revoked, lost=lost))
+        self._fetched = 0
         kafka.unassign()
 
 

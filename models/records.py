@@ -160,7 +160,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A rank's step, loss and pace (seconds a step), and the load of its machine in 0…1."""
+    """A rank's step, loss and pace (seconds a step), and the load of its machine in 0…1.
+
+    ``loss`` is None where it is no number: training that has diverged goes on, and so must what is told of it.
+    """
 
     id: str
     job: str
@@ -168,7 +171,7 @@ class Progress:
     rank: int
     at: float
     step: int
-    loss: float
+    loss: float | None
     step_s: float
     load: float
 

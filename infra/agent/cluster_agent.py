@@ -13,17 +13,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from connectors.errors import Failed as EffectFailed
 from connectors.executors import Executor, Launch
 from connectors.seen_set import SeenSet
 from infra.agent.command_reader import CommandReader, Positions
-from infra.agent.job_spec import JobSpec
 from infra.agent.node_state import POSITIONS, SEEN
+from infra.agent.place import Place
 from infra.agent.publisher import Publisher
-from infra.agent.rank_server import RankServer, socket_path
+from infra.agent.rank_server import RankServer, loss_of, socket_path
 from infra.clock import monotonic, now
 from models.command_protocol import (
     Abandon,
@@ -70,26 +69,14 @@ class _Settled:
 _Item = _Heard | _Settled | Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What this cluster agent is for: a node, the job that may run on it, and the rank to start with (None: a spare).
+class ClusterAgent:
+    """Carries out the commands of one node; :meth:`run` returns when :meth:`stop` was called.
 
-    ``life_s`` is how long a command can be alive; ``environment`` is what the rank gets beside the job's own.
+    Raises :class:`connectors.errors.WrongUse` where a rank of another job still runs.
     """
 
-    node: str
-    job: JobSpec
-    rank: int | None
-    directory: Path
-    brokers: str
-    life_s: float
-    environment: Mapping[str, str]
-
-
-class ClusterAgent:
-    """Carries out the commands of one node; :meth:`run` returns when :meth:`stop` was called."""
-
     def __init__(self, place: Place, executor: Executor, say: Say) -> None:
+        place.require_own(executor.record, executor.state())
         self._place, self._executor, self._say = place, executor, say
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._stopping = False
@@ -154,7 +141,7 @@ class ClusterAgent:
         """Finish what an earlier run left half done, then see to the rank: adopt it, start it, or wait as a spare."""
         self._happened(Resumed(now()))
         self._look_at_rank()
-        record = self._executor.record
+        record = self._place.own(self._executor.record)
         if record is None and self._place.rank is not None:
             self._launch(self._place.rank, order=None, step=None)
         elif record is not None and record.state == "stopped":
@@ -295,17 +282,7 @@ class ClusterAgent:
 
     def _launch(self, rank: int, *, order: str | None, step: int | None) -> None:
         place = self._place
-        environment = {
-            **place.environment,
-            **place.job.environment,
-            "FORESTALL_SOCKET": str(socket_path(place.directory)),
-            "FORESTALL_RANK": str(rank),
-            "FORESTALL_WORLD": str(place.job.world),
-            "FORESTALL_JOB": place.job.name,
-            "FORESTALL_NODE": place.node,
-        }
-        if step is not None:
-            environment["FORESTALL_RESUME_STEP"] = str(step)
+        environment = place.environment_of(rank, step)
         self._step, self._resumed_from, self._training_ended = None, None, False
         self._executor.start(
             Launch(job=place.job.name, rank=rank, command=place.job.command, environment=environment, order=order)
@@ -316,7 +293,7 @@ class ClusterAgent:
         """Take one message of the rank in; what is not as the protocol says is left out, and said."""
         try:
             self._understand(message)
-        except (KeyError, TypeError, ValueError) as fault:
+        except (KeyError, TypeError, ValueError, OverflowError) as fault:
             self._say(f"the rank said what cannot be understood ({fault!r}): {message}")
 
     def _understand(self, message: Mapping[str, Any]) -> None:
@@ -326,7 +303,7 @@ class ClusterAgent:
                     if command.action == "CHECKPOINT":
                         self._order(command, find=now() > command.expires_at)
             case "progress":
-                self._progressed(int(message["step"]), float(message["loss"]), float(message["step_s"]))
+                self._progressed(int(message["step"]), loss_of(message["loss"]), float(message["step_s"]))
             case "staged":
                 seconds, size = float(message["seconds"]), int(message["bytes"])
                 self._happened(Staged(message["command"], now(), int(message["step"]), seconds, size))
@@ -340,7 +317,7 @@ class ClusterAgent:
             case "finished":
                 self._training_ended, self._step = True, int(message["step"])
 
-    def _progressed(self, step: int, loss: float, step_s: float) -> None:
+    def _progressed(self, step: int, loss: float | None, step_s: float) -> None:
         record = self._executor.record
         if record is None:
             return
@@ -388,7 +365,8 @@ class ClusterAgent:
 
     def _announce(self) -> None:
         """Say on the inventory how this node stands with its job."""
-        record, place = self._executor.record, self._place
+        place = self._place
+        record = place.own(self._executor.record)
         runs = record is not None and record.state == "running"
         self._publisher.announce(
             InventoryNode(

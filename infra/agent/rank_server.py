@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import struct
@@ -22,6 +23,16 @@ SEND_SECONDS_MAX = 1.0
 PATH_BYTES_MAX = 100
 
 Said = Callable[[Mapping[str, Any]], None]
+
+
+def loss_of(told: Any) -> float | None:
+    """The loss that a rank tells; None where training has diverged and it is no number any more.
+
+    >>> loss_of(0.5), loss_of(float("nan")), loss_of(None)
+    (0.5, None, None)
+    """
+    loss = math.nan if told is None else float(told)
+    return loss if math.isfinite(loss) else None
 
 
 def socket_path(directory: Path) -> Path:

@@ -42,9 +42,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     import os
 
     from connectors.executors.process import ProcessExecutor
-    from infra.agent.cluster_agent import ClusterAgent, Place
+    from infra.agent.cluster_agent import ClusterAgent
     from infra.agent.job_spec import load_job
     from infra.agent.node_state import hold
+    from infra.agent.place import Place
     from infra.clock import sleep
 
     job = load_job(options.job_spec, options.job)

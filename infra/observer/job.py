@@ -128,7 +128,7 @@ class JobView:
         """A rank's step and loss; the loss curve is that of the lowest rank."""
         self.ranks[progress.rank] = progress
         self.step_max = max(self.step_max, progress.step)
-        if progress.rank == min(self.ranks):
+        if progress.rank == min(self.ranks) and progress.loss is not None:
             self.losses.append((progress.at, progress.step, progress.loss))
 
     def note_member(self, member: InventoryNode | Membership) -> None:

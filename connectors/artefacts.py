@@ -22,11 +22,13 @@ from models.calibration import Calibration, Isotonic, Platt
 from models.mlp import Layer, Predictor, arrays, description
 
 FORMAT: Final = 1
+#: The artefacts that come with forestall: the MLP, and the seed's literal Eq. 1.
+SHIPPED: Final = ("default", "eq1")
 _KEY: Final = "forestall"
 
 
 def shipped_artefact(name: str = "default") -> Path:
-    """The path of an artefact that comes with forestall: ``default`` (the MLP) or ``eq1`` (the seed's logistic)."""
+    """The path of one of the artefacts in ``SHIPPED``."""
     return Path(str(files("models") / "artefacts" / f"{name}.safetensors"))
 
 
@@ -41,14 +43,15 @@ def save_artefact(predictor: Predictor, path: Path) -> None:
 
 
 def load_artefact(path: Path | None = None) -> Predictor:
-    """The predictor in a file; None is the one that comes with forestall.
+    """The predictor in a file, or one of ``SHIPPED`` by name; None is ``default``.
 
     Raises
     ------
     WrongUse
         The file is missing, is no artefact of ours, has another format, or does not match its digest.
     """
-    path = shipped_artefact() if path is None else path
+    if path is None or str(path) in SHIPPED:
+        path = shipped_artefact("default" if path is None else str(path))
     about, tensors = _read(path)
     if about.get("format") != FORMAT:
         raise WrongUse(f"artefact {path}: format {about.get('format')!r}, this forestall reads {FORMAT}; train it anew")

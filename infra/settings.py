@@ -60,7 +60,7 @@ class Telemetry(Section):
 
 
 class Predictor(Section):
-    """The model artefact; None is the one that forestall ships."""
+    """The model artefact: a file, or ``default`` or ``eq1``, which forestall ships; None is ``default``."""
 
     artefact: Path | None = None
 

@@ -29,7 +29,7 @@ def policy_settings(settings: Settings) -> PolicySettings:
 
 
 def served_predictor(settings: Settings) -> Predictor:
-    """The artefact that the settings name, or that forestall ships; refused when the worker's features are others."""
+    """The artefact that the settings name; ``WrongUse`` when it is missing, damaged, or reads other features."""
     from connectors.artefacts import load_artefact, require_features
     from models.features import FEATURE_NAMES
     from models.limits import WINDOW_FRAMES

@@ -176,7 +176,7 @@ class FrameDecoder:
             return self._parse_lenient(raw)
 
     def _parse_lenient(self, raw: bytes) -> _Json:
-        """What Python's own encoder writes is not always JSON (it has NaN and Infinity), and 1e400 is an infinity too."""
+        """What Python's own encoder writes is not always JSON (NaN, Infinity), and 1e400 is an infinity too."""
         try:
             record = json.loads(raw)
             json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair could not be written out again

@@ -47,8 +47,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from infra.up.run import run as run_plan
     from infra.up.terminal import Terminal
     from infra.web.serve import require_loopback
+    from infra.wiring import served_predictor
 
     settings = demonstration(settings)
+    served_predictor(settings)
     require_loopback(settings.web.host, settings.web.port)
     terminal = Terminal(to_stderr=options.json, monotonic=clock.monotonic)
     if not (options.no_job or plan.with_job):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from connectors.artefacts import shipped_artefact
 
 pytestmark = pytest.mark.broker
 READY_S = 150.0
@@ -165,13 +168,16 @@ def test_a_broker_that_is_killed_comes_back_with_its_data_and_nothing_is_lost(tm
 
 
 def test_a_part_that_cannot_stay_up_ends_the_run_with_a_summary_and_its_last_words(tmp_path: Path) -> None:
-    nowhere = f"predictor.artefact={tmp_path}/none.safetensors"
-    with up(tmp_path, "--source", "host", "--no-job", "--for", "5s", "--set", nowhere) as run:
+    artefact = shutil.copy(shipped_artefact(), tmp_path / "gone.safetensors")
+    named = f"predictor.artefact={artefact}"
+    with up(tmp_path, "--source", "host", "--no-job", "--for", "5s", "--set", named) as run:
+        run.until(lambda: run.said(" answers at "), READY_S)
+        artefact.unlink()
         found = run.summary()
         assert run.process.returncode == 1
         assert run.is_alone()
     assert found["failed"].startswith("worker does not stay up (exit 2)")
-    assert "none.safetensors" in found["failed"]
+    assert "gone.safetensors" in found["failed"]
     assert run.said(found["failed"])
 
 
@@ -182,6 +188,7 @@ def test_a_part_that_cannot_stay_up_ends_the_run_with_a_summary_and_its_last_wor
         (("--source", "moon", "--for", "5s"), 2, "moon"),
         (("--brokers", "127.0.0.1:1", "--for", "5s", "--no-job"), 3, "127.0.0.1:1"),
         (("--set", "web.host=0.0.0.0", "--for", "5s"), 2, "0.0.0.0"),
+        (("--set", "predictor.artefact=/no/such.safetensors", "--for", "5s"), 2, "/no/such.safetensors"),
     ],
 )
 def test_what_cannot_begin_says_why(tmp_path: Path, words: tuple[str, ...], code: int, named: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,3 +61,8 @@ def test_the_failing_node_of_the_demonstration_is_foreseen_and_the_others_are_le
     quiet = np.delete(probability[300:], FAILING, axis=1)
     assert np.nanmean(quiet < 0.2) > 0.98
     assert not np.lib.stride_tricks.sliding_window_view(quiet >= 0.7, 3, axis=0).all(axis=-1).any()
+
+
+def test_the_literal_equation_is_chosen_by_its_name() -> None:
+    assert load_artefact(Path("eq1")).is_literal
+    assert not load_artefact(Path("default")).is_literal

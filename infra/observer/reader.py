@@ -170,14 +170,22 @@ def _partitions(consumer: Consumer, brokers: str, topics: Sequence[str]) -> dict
 
 
 def last_counts(brokers: str, ends: Mapping[tuple[str, int], int]) -> dict[int, Counts]:
-    """The newest counts of each assessment partition that stand in its last ``TAIL`` records before ``ends``."""
+    """The newest counts of each assessment partition that stand in its last ``TAIL`` records before ``ends``.
+
+    Raises :class:`Unreachable` when nothing has come for ``ANSWER_S``.
+    """
     wanted = {partition: end for (topic, partition), end in ends.items() if topic == ASSESSMENT and end > 0}
     view = View()
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "forestall-observer", "log_level": 0})
     try:
         consumer.assign([TopicPartition(ASSESSMENT, p, max(0, end - TAIL)) for p, end in wanted.items()])
+        heard = time.monotonic()
         while any(_position(consumer, partition) < end for partition, end in wanted.items()):
             messages = consumer.consume(BATCH, POLL_S)
+            if any(message.error() is None for message in messages):
+                heard = time.monotonic()
+            if time.monotonic() - heard > ANSWER_S:
+                raise Unreachable(f"{ASSESSMENT} cannot be read to its end at {brokers}")
             for message in messages:
                 if message.error() is None and message.key() == COUNTS_KEY:
                     view.fold(_record(message))

@@ -206,6 +206,9 @@ def migrate_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
             job.migrate_s = measured(job.migrate_s, flight.done_s)
         _vacated(turn, job, flight, rescue)
     elif rescue is not None and rescue.command == flight.id:
+        if rescue.incident not in job.incidents:  # it closed meanwhile: the node is left alone, until it fails anew
+            del job.rescues[rescue.key]
+            return
         rescue.command, rescue.spare = None, None
         rescue.migrations += 1
         rescue.failures = (*rescue.failures, failure_text(flight, end))

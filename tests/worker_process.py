@@ -25,7 +25,10 @@ def lively_artefact(path: Path) -> Path:
     random = np.random.default_rng(7)
     size = len(FEATURE_NAMES)
     predictor = Predictor(
-        layers=(Layer(random.normal(size=(8, size)) / 4, np.zeros(8)), Layer(random.normal(size=(1, 8)), np.zeros(1))),
+        layers=(
+            Layer(random.normal(size=(8, size)) / 4, np.zeros(8)),
+            Layer(4 * random.normal(size=(1, 8)), np.full(1, 10.0)),
+        ),
         feature_names=FEATURE_NAMES,
         mean=np.full(size, 0.4),
         std=np.ones(size),

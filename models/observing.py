@@ -116,12 +116,16 @@ def observe_membership(turn: Turn, event: Membership) -> list[Job]:
 
 
 def _runs(job: Job, node: str, rank: int, at: float) -> None:
-    """A rank runs on one node only: its newest; a lost one that runs again is lost no more."""
+    """A rank runs on one node only: its newest; a lost one that runs again is lost no more.
+
+    That holds, too, for one that was lost without a checkpoint to restore (``settled``, and of no incident).
+    """
     for other, place in job.places.items():
         if other != node and place.state == "running" and place.rank == rank and place.at <= at:
             job.places[other] = Place("vacated", at)
-    for key in [one.key for one in job.rescues.values() if one.rank == rank and one.phase == "lost"]:
-        del job.rescues[key]
+    for rescue in [one for one in job.rescues.values() if one.rank == rank]:
+        if rescue.phase == "lost" or (rescue.phase == "settled" and rescue.incident is None):
+            del job.rescues[rescue.key]
 
 
 def _left(turn: Turn, job: Job, node: str) -> None:

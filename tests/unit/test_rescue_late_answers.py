@@ -175,3 +175,30 @@ def test_a_migration_answered_without_its_duration_leaves_the_price_as_it_was() 
     log.outcome(restore, "done", restore.node or "", step=101)
     assert log.job.restore_s == before
     assert log.job.rank_on(restore.node or "") == 2
+
+
+def test_a_rank_that_was_lost_without_a_checkpoint_and_runs_again_is_rescued_like_any_other() -> None:
+    """Somebody started the job again on the same nodes: what could not be restored then stands in nobody's way now."""
+    log = DecisionLog().start(spares=("s0",))
+    log.fate("n2")
+    assert log.ticks(3) == [], "there is nothing to restore from"
+    log.at += 60.0
+    log.fate("n2", "recovered")
+    log.member("n2", "running", rank=2, world=4)
+    log.train(5)
+    issued = len(log.commands)
+    log.incident("n2")
+    log.ticks(1)
+    assert [(command.action, command.incident) for command in log.commands[issued:]] == [("CHECKPOINT", "incident-n2")]
+
+
+def test_a_word_that_the_rank_still_runs_begins_no_third_migration() -> None:
+    """Cluster agents say so again and again; a rescue that was given up twice stays given up."""
+    log, migrate = saved()
+    (again,) = of(log.carry_out(migrate, "failed", reason="no"), "MIGRATE")
+    log.carry_out(again, "failed", reason="no")
+    issued = len(log.commands)
+    log.at += 1.0
+    log.member("n2", "running", rank=2, world=4)
+    log.ticks(30)
+    assert of(log.commands[issued:], "MIGRATE") == []

@@ -106,11 +106,12 @@ def _enters(state: DecisionState, event: Event) -> bool:
 
 
 def _tick_enters(state: DecisionState, tick: Tick) -> bool:
-    """A past that is loaded brings its own time; until it ends nobody else's time is heard."""
+    """A past that is loaded brings its own time; until it ends, and not before its own last tick, no other is heard."""
     if state.loading and tick.history is None:
         return False
-    turns = bool(tick.history) != state.loading
-    if state.now is not None and tick.at <= state.now and not turns:
+    begins = bool(tick.history) and not state.loading
+    ends = state.loading and not tick.history
+    if state.now is not None and not begins and (tick.at < state.now or (tick.at == state.now and not ends)):
         return False
     state.now, state.loading = tick.at, bool(tick.history)
     _forget(state, tick.at - 2 * state.settings.retention_s)

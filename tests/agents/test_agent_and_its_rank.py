@@ -163,12 +163,11 @@ def test_training_that_has_diverged_is_still_progress(node: Node) -> None:
 
 
 def test_a_rank_gets_its_place_in_the_job_and_nothing_of_a_restart(node: Node) -> None:
-    agent = node.start("--job", "one", "--rank", "1")
+    node.start("--job", "one", "--rank", "1")
     told = node.environment()
     assert (told["FORESTALL_RANK"], told["FORESTALL_WORLD"]) == ("1", "2")
     assert (told["FORESTALL_JOB"], told["FORESTALL_NODE"]) == ("one", "n0")
     assert "FORESTALL_RESUME_STEP" not in told
-    node.stop(agent)
 
 
 def test_a_rank_that_ended_with_its_agent_begins_again_with_it(node: Node) -> None:
@@ -176,19 +175,17 @@ def test_a_rank_that_ended_with_its_agent_begins_again_with_it(node: Node) -> No
     node.environment()
     node.stop(agent)
     assert node.rank["state"] == "stopped"
-    agent = node.start("--job", "one", "--rank", "1")
+    node.start("--job", "one", "--rank", "1")
     assert node.environment()["FORESTALL_RANK"] == "0", "the folder knows better than the word"
-    node.stop(agent)
 
 
 def test_a_folder_in_which_another_job_has_ended_is_taken_for_an_empty_one(node: Node) -> None:
     agent = node.start("--job", "one", "--rank", "1")
     node.environment()
     node.stop(agent)
-    agent = node.start("--job", "two", "--rank", "0")
+    node.start("--job", "two", "--rank", "0")
     told = node.environment()
     assert (told["FORESTALL_JOB"], told["FORESTALL_RANK"]) == ("two", "0")
-    node.stop(agent)
     assert (node.rank["job"], node.rank["rank"]) == ("two", 0)
 
 

@@ -118,4 +118,6 @@ def fit_isotonic(logit: Doubles, failed: Labels, knots: int = 64) -> Isotonic:
     x = sorted(ends)
     if len(x) < 2:
         raise ValueError("isotonic calibration needs at least two different logits")
-    return Isotonic(tuple(x), tuple(ends[centre] for centre in x))
+    # Means of neighbouring groups may be equal, or change places by their last bit: the levels must rise all the same.
+    y = np.maximum.accumulate([ends[centre] for centre in x])
+    return Isotonic(tuple(x), tuple(y.tolist()))

@@ -9,12 +9,17 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from connectors.kafka.topic_specs import TopicSpec
     from infra.broker.embedded import Broker
     from infra.settings import Settings
+
+hypothesis.settings.register_profile("ci", derandomize=True)  # a commit is judged by the same examples each time
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 for _name in [name for name in os.environ if name.startswith("FORESTALL_") and "__" in name]:
     del os.environ[_name]  # a tester's own settings must not change what is tested

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kafka.partitioner.default import murmur2  # type: ignore[import-untyped,unused-ignore]
+from kafka.partitioner.default import murmur2
 
 
 def partition_of(key: bytes, partitions: int) -> int:

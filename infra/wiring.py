@@ -13,6 +13,9 @@ import platformdirs
 from infra import clock
 from infra.settings import Settings
 
+#: The readers of schemas and inventory stay open for the life of a worker; 50 ms is soon enough for them.
+LASTING_FETCH_WAIT_MS = 50
+
 if TYPE_CHECKING:
     import faust
 
@@ -41,9 +44,8 @@ def served_predictor(settings: Settings) -> Predictor:
 
 def worker_app(settings: Settings, brokers: str) -> faust.App:
     """The Faust app of a worker on these brokers, with the artefact that the settings name."""
-    from confluent_kafka import Consumer
-
     from connectors.kafka import topics
+    from connectors.kafka.log import open_reader
     from connectors.kafka.schemas import SchemaTable
     from models.assessment import Foresight
     from models.incident import IncidentSettings
@@ -59,9 +61,7 @@ def worker_app(settings: Settings, brokers: str) -> faust.App:
         open_frames=settings.incident.open_frames,
         close_frames=settings.incident.close_frames,
     )
-    reading = {"bootstrap.servers": brokers, "group.id": "forestall-reader", "enable.auto.commit": False}
-    reading |= {"fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 50}
-    schemas = SchemaTable(Consumer(reading), clock.monotonic)
+    schemas = SchemaTable(open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS), clock.monotonic)
     return build_app(
         WorkerSettings(
             brokers=brokers,
@@ -73,7 +73,7 @@ def worker_app(settings: Settings, brokers: str) -> faust.App:
         ),
         WorkerParts(
             stages=(assess_stage(schemas, foresight, incidents), decide_stage(policy_settings(settings))),
-            owner=lambda lanes: Owner(lanes, Consumer(reading)),
+            owner=lambda lanes: Owner(lanes, open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS)),
             now=clock.now,
             monotonic=clock.monotonic,
             fail=end_at_once,

@@ -29,7 +29,7 @@ class WorkerSettings:
     """Where a worker works, and how.
 
     ``live_ticks`` says that this worker tells the time of its partitions, once a second; without it who sends the
-    telemetry does. ``instance`` makes the worker a static member: a restart within the session moves no partition.
+    telemetry does.
     """
 
     brokers: str
@@ -38,7 +38,6 @@ class WorkerSettings:
     snapshot_topic: str
     snapshot_s: float = 3.0
     live_ticks: bool = True
-    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,7 @@ class WorkerParts:
 
 def consumer_settings(settings: WorkerSettings) -> Mapping[str, Any]:
     """Settings of the polling consumer (without ``fetch.queue.backoff.ms`` catching up is ten times slower)."""
-    extra = {} if settings.instance is None else {"group.instance.id": settings.instance}
-    return extra | {
+    return {
         "bootstrap.servers": settings.brokers,
         "group.id": settings.group,
         "enable.auto.commit": False,

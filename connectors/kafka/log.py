@@ -16,20 +16,25 @@ ELECTION_TURNS_MAX = 50
 _ELECTING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
 
 
-@contextmanager
-def reader(brokers: str) -> Iterator[Consumer]:
-    """A consumer without a group, closed at the end."""
-    consumer = Consumer(
+def open_reader(brokers: str, *, fetch_wait_ms: int = 20) -> Consumer:
+    """A consumer without a group, as the functions below need it; one that stays open fetches less often."""
+    return Consumer(
         {
             "bootstrap.servers": brokers,
             "group.id": "forestall-reader",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 20,
+            "fetch.wait.max.ms": fetch_wait_ms,
             "fetch.queue.backoff.ms": 5,
             "enable.partition.eof": True,
         }
     )
+
+
+@contextmanager
+def reader(brokers: str) -> Iterator[Consumer]:
+    """An open reader, closed at the end."""
+    consumer = open_reader(brokers)
     try:
         yield consumer
     finally:

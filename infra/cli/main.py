@@ -1,6 +1,7 @@
 """The command line: a table of commands, each imported only when it is called.
 
-A command is a module ``infra/cli/<name>.py`` with ``configure(parser)`` and ``run(options, settings) -> exit code``.
+A command is a module ``infra/cli/<name>.py`` with ``configure(parser)`` and ``run(options, settings) -> exit code``; a
+group of commands is a package with a table ``COMMANDS`` of its own and ``EXAMPLES``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import difflib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType, ModuleType
 from typing import NoReturn
 
@@ -24,6 +25,8 @@ COMMANDS = {
     "agent": ("infra.cli.agent", "carry out commands on a node (the cluster agent)"),
     "web": ("infra.cli.web", "serve the live page"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
+    "model": ("infra.cli.model", "show, verify, compare and activate model artefacts"),
+    "lab": ("infra.cli.lab", "measure predictor, detector and policies: seeded, paired, with intervals"),
 }
 
 EXAMPLES = """\
@@ -52,12 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def overview() -> str:
     """Return the text of ``forestall --help``."""
-    table = "\n".join(f"  {name:<9}{line}" for name, (_, line) in COMMANDS.items())
     return (
         "forestall: act before the node dies. Reads cluster telemetry from Kafka, tells which node is about to fail,\n"
         "has its job checkpoint, waits until that is durable, and only then migrates.\n\n"
-        f"usage: forestall COMMAND [options]\n\ncommands\n{table}\n\n{EXAMPLES}"
+        f"usage: forestall COMMAND [options]\n\ncommands\n{_table(COMMANDS)}\n\n{EXAMPLES}"
     )
+
+
+def _table(commands: Mapping[str, tuple[str, str]]) -> str:
+    width = max(map(len, commands)) + 2
+    return "\n".join(f"  {name:<{width}}{line}" for name, (_, line) in commands.items())
 
 
 def _version() -> int:
@@ -67,13 +74,13 @@ def _version() -> int:
     return 0
 
 
-def _no_such(word: str) -> int:
+def _no_such(word: str, table: Mapping[str, tuple[str, str]] = COMMANDS, within: str = "forestall") -> int:
     if word.startswith("-"):
-        print(f"forestall: {word!r} must come after a command; forestall --help lists the commands", file=sys.stderr)
+        print(f"{within}: {word!r} must come after a command; {within} --help lists the commands", file=sys.stderr)
         return 2
-    close = difflib.get_close_matches(word, COMMANDS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "forestall --help lists the commands"
-    print(f"forestall: there is no command {word!r}; {hint}", file=sys.stderr)
+    close = difflib.get_close_matches(word, table, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"{within} --help lists the commands"
+    print(f"{within}: there is no command {word!r}; {hint}", file=sys.stderr)
     return 2
 
 
@@ -82,7 +89,7 @@ def _guarded(name: str, words: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, _unwind)
     try:
-        return _run(name, words)
+        return _dispatch(name, words)
     except ForestallError as fault:
         print(f"forestall: {fault}", file=sys.stderr)
         return fault.exit_code
@@ -99,15 +106,31 @@ def _unwind(signum: int, _: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signum)
 
 
-def _run(name: str, words: list[str]) -> int:
+def _dispatch(name: str, words: list[str]) -> int:
+    """Run a command, or the one that is named next where the command is a group of commands."""
+    path, line = COMMANDS[name]
+    module = _module(path)
+    group: Mapping[str, tuple[str, str]] | None = getattr(module, "COMMANDS", None)
+    within = f"forestall {name}"
+    if group is None:
+        return _run(module, within, line, words)
+    if not words or words[0] in {"-h", "--help"}:
+        print(f"usage: {within} COMMAND [options]\n\n{line}\n\ncommands\n{_table(group)}\n\n{module.EXAMPLES}")
+        return 0
+    if words[0] not in group:
+        return _no_such(words[0], group, within)
+    path, line = group[words[0]]
+    return _run(_module(path), f"{within} {words[0]}", line, words[1:])
+
+
+def _run(module: ModuleType, prog: str, line: str, words: list[str]) -> int:
     import argparse
 
     from infra.cli import options as common
 
-    module = _module(name)
     parser = argparse.ArgumentParser(
-        prog=f"forestall {name}",
-        description=f"{COMMANDS[name][1][0].upper()}{COMMANDS[name][1][1:]}.",
+        prog=prog,
+        description=f"{line[0].upper()}{line[1:]}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -118,10 +141,10 @@ def _run(name: str, words: list[str]) -> int:
     return int(code)
 
 
-def _module(name: str) -> ModuleType:
+def _module(path: str) -> ModuleType:
     import importlib
 
-    return importlib.import_module(COMMANDS[name][0])
+    return importlib.import_module(path)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 #: name → (module, what it is for in one line)
 COMMANDS = {
-    "compare": ("infra.cli.lab.compare", "policies side by side on a simulated cluster, or on a real failure trace"),
+    "compare": ("infra.cli.lab.compare", "policies side by side, on a simulated cluster or a real failure trace"),
     "goals": ("infra.cli.lab.goals", "the goals G1 to G7, all in one run"),
     "predict": (
         "infra.cli.lab.predict",
-        "the predictor against its peers and against the ceiling, on nodes never seen",
+        "the predictor beside its peers and the ceiling, on nodes never seen",
     ),
     "detect": ("infra.cli.lab.detect", "the detector against its peers on a folder of real telemetry"),
     "history": ("infra.cli.lab.history", "what a fault log alone foretells, and what that saves"),

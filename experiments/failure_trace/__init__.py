@@ -1,0 +1,1 @@
+"""Real failures of a fleet, as a log of faults tells them."""

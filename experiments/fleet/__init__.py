@@ -2,6 +2,7 @@
 
 from experiments.fleet.fleet import Fleet, frame
 from experiments.fleet.metrics import INDEX, METRICS, NAMES, Metric
+from experiments.fleet.presets import prediction_fleet
 from experiments.fleet.recording import FleetRecording
 from experiments.fleet.spec import (
     FAULT_CLASSES,
@@ -29,5 +30,6 @@ __all__ = [
     "Metric",
     "ScriptedFault",
     "frame",
+    "prediction_fleet",
     "scripted_fleet",
 ]

@@ -11,8 +11,6 @@ from experiments.fleet.episodes import Chatter, Episode, Failing, HotRoom, Idle,
 from experiments.fleet.latents import CHATTERERS, Latents
 from experiments.fleet.spec import FAULT_CLASSES, FAULT_SHARES, Benign, Fault, FleetSpec, LookAlike
 
-#: Intervals that a checkpoint's write takes.
-CHECKPOINT_STEPS = 6
 #: Nodes that a burst takes on average; 2 at least.
 BURST_NODES_MEAN = 3
 
@@ -61,7 +59,7 @@ class Schedule:
     def _add_fault(
         self, rng: np.random.Generator, row: int, kind: int, onset: int, failure: int, amplitude: float, shape: float
     ) -> None:
-        repair = self._spec.repair_median * float(np.exp(rng.standard_normal()))
+        repair = self._spec.repair_median * float(np.exp(self._spec.repair_sigma * rng.standard_normal()))
         back = failure + 1 + round(repair)
         vanishing = 0.12 * float(rng.random() < 0.5)
         self.faults.append(Fault(self._names[row], FAULT_CLASSES[kind], onset, failure, back))
@@ -145,5 +143,5 @@ class Schedule:
     def _write_checkpoints(self, latents: Latents, first: int) -> None:
         steps = np.arange(first, first + latents.load.shape[0])
         for rows, phase in zip(self._jobs, self._phase, strict=True):
-            writing = (steps + phase) % self._spec.checkpoint_every < CHECKPOINT_STEPS
+            writing = (steps + phase) % self._spec.checkpoint_every < self._spec.checkpoint_steps
             latents.writing[np.ix_(writing, rows)] = latents.load[np.ix_(writing, rows)]

@@ -33,8 +33,10 @@ class FleetSpec:
 
     Rates are per node and interval, durations in intervals. ``lead_median`` and ``lead_sigma`` are those of the
     lognormal law of the time from the first sign to the failure; ``sudden_share`` of the faults give no sign.
-    ``burst_share`` of the failures come several at once in a rack. ``look_alike_rate`` is that of each kind of
-    look-alike but job stops and checkpoints; ``missing`` is the share of samples lost for no reason.
+    ``burst_share`` of the failures come several at once, in a rack or on a switch. ``repair_sigma`` is that of the
+    lognormal time to repair: its tail is heavy. ``look_alike_rate`` is that of each kind of look-alike but job stops
+    and checkpoints, which take ``checkpoint_steps`` of every ``checkpoint_every``; ``missing`` is the share of samples
+    lost for no reason.
     """
 
     nodes: int = 16
@@ -46,17 +48,21 @@ class FleetSpec:
     sudden_share: float = 0.4
     burst_share: float = 0.12
     repair_median: float = 240.0
+    repair_sigma: float = 1.0
     look_alike_rate: float = 1 / 6_000
     missing: float = 0.002
     job_nodes: int = 4
     job_run_mean: float = 2_400.0
     checkpoint_every: int = 300
+    checkpoint_steps: int = 6
     rack_nodes: int = 8
+    switch_nodes: int = 32
     scripted: ScriptedFault | None = None
 
     def __post_init__(self) -> None:
         positive = ("nodes", "interval_s", "lead_median", "lead_sigma", "repair_median", "job_nodes", "job_run_mean")
-        for name in (*positive, "checkpoint_every", "rack_nodes"):
+        places = ("checkpoint_every", "checkpoint_steps", "rack_nodes", "switch_nodes")
+        for name in (*positive, "repair_sigma", *places):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, must be above 0")
         for name in ("fault_rate", "sudden_share", "burst_share", "look_alike_rate", "missing"):

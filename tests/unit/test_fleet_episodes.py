@@ -9,7 +9,7 @@ import pytest
 
 from experiments.fleet.episodes import Chatter, Episode, Failing, HotRoom, Idle, Service, covered
 from experiments.fleet.latents import CHATTERERS, Latents
-from experiments.fleet.schedule import CHECKPOINT_STEPS, Schedule
+from experiments.fleet.schedule import Schedule
 from experiments.fleet.spec import FAULT_CLASSES, FleetSpec, ScriptedFault
 
 STEPS, NODES = 40, 4
@@ -140,7 +140,7 @@ def test_without_faults_and_look_alikes_only_checkpoints_happen() -> None:
     schedule, chunks = story(spec, 10)
     assert set().union(*map(changed, chunks)) == {"writing"}
     writing = np.concatenate([latents.writing for latents in chunks])
-    assert writing[:, 0].sum() == pytest.approx(640 / 50 * CHECKPOINT_STEPS, abs=CHECKPOINT_STEPS)
+    assert writing[:, 0].sum() == pytest.approx(640 / 50 * spec.checkpoint_steps, abs=spec.checkpoint_steps)
     assert (schedule.faults, schedule.benign) == ([], [])
 
 

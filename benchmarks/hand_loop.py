@@ -21,7 +21,8 @@ from connectors.kafka import topics
 from connectors.kafka.log import read_tail, reader
 from connectors.kafka.schemas import SchemaTable
 from infra import clock
-from models.assessment import Assessor, Foresight
+from models.assessment import Assessor
+from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.records import Incident
 from models.telemetry import Unreadable

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from connectors.errors import WrongUse
 from models.calibration import Calibration, Isotonic, Platt
@@ -42,6 +42,23 @@ def save_artefact(predictor: Predictor, path: Path) -> None:
     part.replace(path)
 
 
+def artefact_path(path: Path | None) -> Path:
+    """The file that is meant: one of ``SHIPPED`` by name, None is ``default``."""
+    if path is None or str(path) in SHIPPED:
+        return shipped_artefact("default" if path is None else str(path))
+    return path
+
+
+def artefact_content(path: Path) -> bytes:
+    """The bytes of an artefact's file; raises ``WrongUse`` when it is missing or cannot be read."""
+    if not path.is_file():
+        raise WrongUse(f"artefact {path}: there is no such file; `forestall train --out DIR` makes one")
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise WrongUse(f"artefact {path}: cannot be read ({wrong.strerror})") from wrong
+
+
 def load_artefact(path: Path | None = None) -> Predictor:
     """The predictor in a file, or one of ``SHIPPED`` by name; None is ``default``.
 
@@ -50,21 +67,36 @@ def load_artefact(path: Path | None = None) -> Predictor:
     WrongUse
         The file is missing, is no artefact of ours, has another format, or does not match its digest.
     """
-    if path is None or str(path) in SHIPPED:
-        path = shipped_artefact("default" if path is None else str(path))
-    about, tensors = _read(path)
-    if about.get("format") != FORMAT:
-        raise WrongUse(f"artefact {path}: format {about.get('format')!r}, this forestall reads {FORMAT}; train it anew")
-    try:
-        predictor = _build(about, tensors)
-    except (KeyError, TypeError, ValueError) as wrong:
-        raise WrongUse(f"artefact {path}: its content does not fit together ({wrong})") from wrong
-    if predictor.digest != about.get("digest"):
-        raise WrongUse(
-            f"artefact {path}: its content has the digest {predictor.digest[:16]}…, but it says "
-            f"{str(about.get('digest'))[:16]}…: it was changed after training; take the original, or train it anew"
-        )
+    path = artefact_path(path)
+    predictor, stated = read_artefact(artefact_content(path), str(path))
+    if predictor.digest != stated:
+        raise WrongUse(f"artefact {path}: {changed(predictor, stated)}")
     return predictor
+
+
+def read_artefact(content: bytes, name: str) -> tuple[Predictor, str]:
+    """The predictor in an artefact's bytes, and the digest that they state; whether it is its own is not looked at.
+
+    Raises
+    ------
+    WrongUse
+        The bytes are no artefact of ours, have another format, or do not fit together; ``name`` says whose they are.
+    """
+    about, tensors = _parse(content, name)
+    if about.get("format") != FORMAT:
+        raise WrongUse(f"artefact {name}: format {about.get('format')!r}, this forestall reads {FORMAT}; train it anew")
+    try:
+        return _build(about, tensors), str(about.get("digest"))
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise WrongUse(f"artefact {name}: its content does not fit together ({wrong})") from wrong
+
+
+def changed(predictor: Predictor, stated: str) -> str:
+    """What to say of an artefact whose content is not what its digest says."""
+    return (
+        f"its content has the digest {predictor.digest[:16]}…, but it says {stated[:16]}…: it was changed after "
+        "training; take the original, or train it anew"
+    )
 
 
 def require_features(predictor: Predictor, names: Sequence[str], window: int) -> None:
@@ -75,6 +107,12 @@ def require_features(predictor: Predictor, names: Sequence[str], window: int) ->
     WrongUse
         It reads others, or from another window; the message names the difference.
     """
+    if differences := feature_differences(predictor, names, window):
+        raise WrongUse(f"artefact {predictor.digest[:16]}… does not fit: {'; '.join(differences)}; train it anew")
+
+
+def feature_differences(predictor: Predictor, names: Sequence[str], window: int) -> list[str]:
+    """In what the features that a predictor reads differ from those that this forestall computes, in words."""
     differences = []
     if missing := [name for name in predictor.feature_names if name not in names]:
         differences.append(f"it reads {_some(missing)}, which this forestall does not compute")
@@ -85,8 +123,7 @@ def require_features(predictor: Predictor, names: Sequence[str], window: int) ->
         differences.append(f"its features have another order, from place {at} on ({predictor.feature_names[at]})")
     if window != predictor.window:
         differences.append(f"its window is {predictor.window} frames, here it is {window}")
-    if differences:
-        raise WrongUse(f"artefact {predictor.digest[:16]}… does not fit: {'; '.join(differences)}; train it anew")
+    return differences
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:
@@ -94,19 +131,16 @@ def _some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    if not path.is_file():
-        raise WrongUse(f"artefact {path}: there is no such file; `forestall train --out DIR` makes one")
+def _parse(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     try:
-        with safe_open(path, framework="numpy") as content:
-            text = (content.metadata() or {}).get(_KEY, "null")
-            tensors = {name: content.get_tensor(name).astype(np.float64) for name in content.keys()}  # noqa: SIM118
-        about = json.loads(text)
-    except (OSError, SafetensorError, ValueError) as wrong:
-        raise WrongUse(f"artefact {path}: not a readable safetensors file ({wrong})") from wrong
+        tensors = {key: array.astype(np.float64) for key, array in load(content).items()}
+        head = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(head.get("__metadata__", {}).get(_KEY, "null"))
+    except (SafetensorError, ValueError, KeyError, TypeError) as wrong:
+        raise WrongUse(f"artefact {name}: not a readable safetensors file ({wrong})") from wrong
     if not isinstance(about, dict):
         raise WrongUse(
-            f"artefact {path}: a safetensors file, but none of forestall's: it has no {_KEY!r} in its metadata"
+            f"artefact {name}: a safetensors file, but none of forestall's: it has no {_KEY!r} in its metadata"
         )
     return about, tensors
 

@@ -18,14 +18,14 @@ from connectors.codecs.records import ASSESSMENT_KINDS, EVENT_KINDS, INVENTORY_K
 from connectors.kafka import topics
 from models.limits import METRIC_NAME_CHARS_MAX, METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
 from models.records import Command, Frame
-from models.telemetry import Member, TelemetryTick
+from models.telemetry import Member, ModelChoice, TelemetryTick
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference" / "schemas"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 #: The types on each topic by ``kind``; None stands for records that carry no kind.
 KINDS: Final[Mapping[str, Mapping[Any, type]]] = {
-    topics.TELEMETRY: {None: Frame, "tick": TelemetryTick, "member": Member},
+    topics.TELEMETRY: {None: Frame, "tick": TelemetryTick, "member": Member, "model": ModelChoice},
     topics.SCHEMA: {None: SchemaRecord},
     topics.INVENTORY: INVENTORY_KINDS,
     topics.ASSESSMENT: ASSESSMENT_KINDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import fields
@@ -16,9 +17,12 @@ from infra.settings import Settings
 #: The readers of schemas and inventory stay open for the life of a worker; 50 ms is soon enough for them.
 LASTING_FETCH_WAIT_MS = 50
 
+log = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     import faust
 
+    from models.foresight import Fetch, Foresight
     from models.mlp import Predictor
     from models.policy_settings import PolicySettings
 
@@ -33,13 +37,63 @@ def policy_settings(settings: Settings) -> PolicySettings:
 
 def served_predictor(settings: Settings) -> Predictor:
     """The artefact that the settings name; ``WrongUse`` when it is missing, damaged, or reads other features."""
-    from connectors.artefacts import load_artefact, require_features
-    from models.features import FEATURE_NAMES
-    from models.limits import WINDOW_FRAMES
+    from connectors.artefacts import load_artefact
 
     predictor = load_artefact(settings.predictor.artefact)
-    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
+    require_fit(predictor)
     return predictor
+
+
+def require_fit(predictor: Predictor) -> None:
+    """See that a predictor reads this forestall's features and is sound; ``WrongUse`` names what differs."""
+    from connectors.artefacts import require_features
+    from connectors.errors import WrongUse
+    from models.features import FEATURE_NAMES
+    from models.limits import WINDOW_FRAMES
+    from models.soundness import unsound
+
+    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
+    if faults := unsound(predictor):
+        raise WrongUse(f"artefact {predictor.digest[:16]}… cannot be used: {'; '.join(faults)}; train it anew")
+
+
+def foresight_of(predictor: Predictor) -> Foresight:
+    """A predictor as the fold uses it."""
+    from models.foresight import Foresight
+
+    return Foresight(predictor.probability, predictor.horizon_s, predictor.digest)
+
+
+def fetching(brokers: str) -> Fetch:
+    """Looks models up on the log, each once; what is there and cannot be used is refused with the reason."""
+    from connectors.artefacts import read_artefact
+    from connectors.errors import WrongUse
+    from connectors.kafka.artefacts import artefact_records
+    from models.foresight import Refused
+
+    known: dict[str, Foresight] = {}
+
+    def read(content: bytes, digest: str) -> Foresight:
+        predictor, _ = read_artefact(content, digest[:16])
+        if predictor.digest != digest:
+            raise WrongUse(f"what stands there has the digest {predictor.digest[:16]}")
+        require_fit(predictor)
+        return foresight_of(predictor)
+
+    def fetch(digest: str) -> Foresight:
+        if digest not in known:
+            reasons = ["it is not on telemetry.schema.v1"]
+            for content in artefact_records(brokers, digest):
+                try:
+                    known[digest] = read(content, digest)
+                    return known[digest]
+                except WrongUse as wrong:
+                    reasons.append(str(wrong))
+            log.warning("model %s is refused: %s", digest[:16], reasons[-1])
+            raise Refused(reasons[-1])
+        return known[digest]
+
+    return fetch
 
 
 def worker_app(settings: Settings, brokers: str) -> faust.App:
@@ -47,15 +101,13 @@ def worker_app(settings: Settings, brokers: str) -> faust.App:
     from connectors.kafka import topics
     from connectors.kafka.log import open_reader
     from connectors.kafka.schemas import SchemaTable
-    from models.assessment import Foresight
     from models.incident import IncidentSettings
     from streams.agents.assess import assess_stage
     from streams.agents.decide import decide_stage
     from streams.app import WorkerParts, WorkerSettings, build_app
     from streams.owner import Owner
 
-    predictor = served_predictor(settings)
-    foresight = Foresight(predictor.probability, predictor.horizon_s)
+    foresight = foresight_of(served_predictor(settings))
     incidents = IncidentSettings(
         theta=settings.policy.theta,
         open_frames=settings.incident.open_frames,
@@ -72,7 +124,10 @@ def worker_app(settings: Settings, brokers: str) -> faust.App:
             live_ticks=settings.worker.ticks == "live",
         ),
         WorkerParts(
-            stages=(assess_stage(schemas, foresight, incidents), decide_stage(policy_settings(settings))),
+            stages=(
+                assess_stage(schemas, foresight, incidents, fetching(brokers)),
+                decide_stage(policy_settings(settings)),
+            ),
             owner=lambda lanes: Owner(lanes, open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS)),
             now=clock.now,
             monotonic=clock.monotonic,

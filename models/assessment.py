@@ -8,30 +8,24 @@ touch each other, so they are taken in rounds, the k-th frame of every node in r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.cohort import Cohort, Observed
+from models.foresight import Choices, Fetch, Foresight, Models, nowhere
 from models.incident import IncidentSettings, Latch, Transition
 from models.limits import METRICS_MAX, SKEW_S_MAX
 from models.records import Assessment, Cause, Counts, Incident, Verdict, digest_id
-from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
+from models.telemetry import Member, ModelChoice, Row, Schema, TelemetryTick, Unreadable
 
 WORST_METRICS = 3
 
-Telemetry = Row | TelemetryTick | Member | Unreadable
+Control = TelemetryTick | Member | ModelChoice | Unreadable
+Telemetry = Row | Control
 Conclusion = Assessment | Counts | Incident | Unreadable
-
-
-@dataclass(frozen=True, slots=True)
-class Foresight:
-    """The fault probability in use: features ``(rows, features) → (rows,)``, and the horizon it speaks of."""
-
-    probability: Callable[[NDArray[np.float32]], NDArray[np.float64]]
-    horizon_s: float
 
 
 @dataclass(slots=True)
@@ -59,6 +53,7 @@ class PartitionState:
     missing: Counter[str] = field(default_factory=Counter)
     now: float = -np.inf
     history: bool = False
+    choices: Choices = field(default_factory=Choices)
 
 
 class Assessor:
@@ -67,6 +62,8 @@ class Assessor:
     Parameters
     ----------
     topic, partition : where the records come from; they go into causes and evidence.
+    foresight : the model of the settings, in use until the partition is told of another.
+    fetch : looks up the models that the partition is told of.
     """
 
     def __init__(
@@ -76,12 +73,13 @@ class Assessor:
         foresight: Foresight,
         incidents: IncidentSettings,
         state: PartitionState | None = None,
+        fetch: Fetch = nowhere,
     ) -> None:
         self.topic = topic
         self.partition = partition
-        self.foresight = foresight
         self.incidents = incidents
         self.state = state or PartitionState()
+        self.models = Models(foresight, fetch, self.state.choices)
 
     def apply(self, records: Iterable[tuple[int, Telemetry]]) -> list[tuple[int, Conclusion]]:
         """Take (offset, record) in order; returns (offset, conclusion) in order."""
@@ -97,12 +95,14 @@ class Assessor:
         concluded += self._frames(frames)
         return concluded
 
-    def _control(self, offset: int, record: TelemetryTick | Member | Unreadable) -> list[Conclusion]:
+    def _control(self, offset: int, record: Control) -> list[Conclusion]:
         state = self.state
         if isinstance(record, TelemetryTick):
             return self._tick(offset, record)
         if isinstance(record, Member):
             return self._member(offset, record)
+        if isinstance(record, ModelChoice):
+            return self._choose(offset, record)
         state.counts["dead_letters"] += 1
         return [record]
 
@@ -130,6 +130,11 @@ class Assessor:
         node.job = member.job
         return closed
 
+    def _choose(self, offset: int, choice: ModelChoice) -> list[Conclusion]:
+        """Another model from the next frame on; that it is so, or why not, is told at once. Incidents stay open."""
+        self.state.counts["models"] += 1
+        return [self._counts(Cause(self.partition, offset))] if self.models.choose(choice) else []
+
     def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
         """Time passes: nodes that fell silent become unknown, and the counts are told.
 
@@ -152,8 +157,16 @@ class Assessor:
         return out
 
     def _counts(self, cause: Cause) -> Counts:
-        state = self.state
-        return Counts(ts=state.now, cause=cause, missing_values=dict(sorted(state.missing.items())), **state.counts)
+        state, models = self.state, self.models
+        return Counts(
+            ts=state.now,
+            cause=cause,
+            missing_values=dict(sorted(state.missing.items())),
+            model=models.active.digest,
+            refused=models.refusal,
+            shadow=models.compared(),
+            **state.counts,
+        )
 
     def _frames(self, frames: Sequence[tuple[int, Row]]) -> list[tuple[int, Conclusion]]:
         """Frames without a control record between them, in rounds of one frame a node."""
@@ -214,7 +227,11 @@ class Assessor:
     def _conclude(
         self, cohort: Cohort, items: list[tuple[int, Row, Node]], observed: Observed, *, newest: bool
     ) -> list[tuple[int, Conclusion]]:
-        p = np.round(self.foresight.probability(observed.features), 6).tolist()
+        probability = np.round(self.models.active.probability(observed.features), 6)
+        if self.models.shadow is not None:
+            told = np.array([warm and not node.silent for warm, (_, _, node) in zip(observed.warm, items, strict=True)])
+            self.models.compare(observed.features[told], probability[told], self.incidents.theta)
+        p = probability.tolist()
         d = np.round(observed.deviation.astype(np.float64), 4).tolist()
         worst = _worst_metrics(cohort.metrics, observed.z)
         out: list[tuple[int, Conclusion]] = []
@@ -287,7 +304,7 @@ class Assessor:
             state=state,
             probability=probability,
             deviation=deviation,
-            horizon_s=self.foresight.horizon_s,
+            horizon_s=self.models.active.horizon_s,
             history=self.state.history,
             evidence=(f"{self.topic}/{self.partition}/{offset}",),
         )

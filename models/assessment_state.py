@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from models.assessment import Node, PartitionState
 from models.cohort import Cohort
+from models.foresight import Choices
 from models.incident import Latch
 from models.limits import MARKOV_STATES, MARKOV_WINDOW, WINDOW_FRAMES
 
-FORMAT = 2
+FORMAT = 3
 _SHAPE = [WINDOW_FRAMES, MARKOV_STATES, MARKOV_WINDOW]
 
 
@@ -53,6 +54,7 @@ def state_to_bytes(state: PartitionState) -> bytes:
         "missing": dict(sorted(state.missing.items())),
         "now": state.now,
         "history": state.history,
+        "choices": asdict(state.choices),
     }
     text = json.dumps(head, separators=(",", ":")).encode()
     return b"".join([len(text).to_bytes(8, "little"), text, *blocks])
@@ -85,6 +87,7 @@ def state_from_bytes(raw: bytes) -> PartitionState:
         missing=Counter(head["missing"]),
         now=head["now"],
         history=head["history"],
+        choices=Choices(**head["choices"]),
     )
 
 

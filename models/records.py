@@ -14,6 +14,7 @@ from typing import Literal
 Verdict = Literal["warming", "healthy", "suspect", "failing", "unknown"]
 Action = Literal["CHECKPOINT", "QUARANTINE", "DRAIN", "MIGRATE", "RESIZE", "RESTORE"]
 Stage = Literal["received", "accepted", "staged", "durable", "done", "failed", "expired", "rejected"]
+ModelRole = Literal["active", "shadow"]
 TERMINAL_STAGES: frozenset[Stage] = frozenset({"done", "failed", "expired", "rejected"})
 
 
@@ -58,8 +59,26 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowCounts:
+    """How a second model, which commands nothing, compares with the active one since either was chosen.
+
+    ``difference`` is the sum of |ΔP| over the ``compared`` assessments; ``active_only`` and ``shadow_only`` are those
+    of them in which just one of the two said P ≥ θ.
+    """
+
+    digest: str
+    compared: int
+    difference: float
+    active_only: int
+    shadow_only: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Everything that one telemetry partition has seen, put out at each tick; nothing is dropped uncounted."""
+    """Everything that one telemetry partition has seen, put out at each tick; nothing is dropped uncounted.
+
+    ``model`` is the digest of the model in use, ``refused`` why the newest choice of one was not taken.
+    """
 
     ts: float
     cause: Cause
@@ -70,7 +89,11 @@ class Counts:
     dead_letters: int = 0
     ticks: int = 0
     members: int = 0
+    models: int = 0
     missing_values: Mapping[str, int] = field(default_factory=dict)
+    model: str = ""
+    refused: str | None = None
+    shadow: ShadowCounts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +235,15 @@ class InventoryNode:
     job: str
     rank: int | None = None
     world: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryModel:
+    """Which model workers use in a role, by digest, as told on ``cluster.inventory.v1``; None: no shadow."""
+
+    role: ModelRole
+    digest: str | None
+    at: float
 
 
 def digest_id(*parts: object) -> str:

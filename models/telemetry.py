@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.records import ModelRole
 from models.signals import is_counter
 
 
@@ -56,6 +57,15 @@ class Member:
 
     node: str
     job: str | None
+    ts: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The model of this digest is used in a role from then on; chosen at ``ts`` (None: no shadow any more)."""
+
+    role: ModelRole
+    digest: str | None
     ts: float
 
 

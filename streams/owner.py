@@ -1,26 +1,34 @@
-"""What the owner of a partition puts on it: time, and who works for which job.
+"""What the owner of a partition puts on it: time, who works for which job, and which model is in use.
 
 A fold sees only its own partition. So whoever holds a partition copies onto it what its fold must know: the tick of
-each second while its time is now, and each inventory record of a node (as the membership of its telemetry partition and
-of its job's partition of the decision log). Copies carry the inventory's offset as identity: a second copy is harmless.
+each second while its time is now, each inventory record of a node (as the membership of its telemetry partition and
+of its job's partition of the decision log), and each of a model (to every telemetry partition). Copies carry the
+inventory's offset, or the time at which a model was chosen, as identity: a second copy is harmless.
 """
 
 from __future__ import annotations
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from connectors.codecs.records import decode_inventory, encode_member, encode_record, encode_tick
+from connectors.codecs.records import (
+    decode_inventory,
+    encode_member,
+    encode_model_choice,
+    encode_record,
+    encode_tick,
+)
 from connectors.errors import InvalidRecord
 from connectors.kafka import topics
 from connectors.kafka.log import bounds, partition_count
 from connectors.kafka.partitioning import partition_of
 from connectors.kafka.publisher import Outgoing, Publisher
-from models.records import InventoryNode, Membership, Tick
+from models.records import InventoryModel, InventoryNode, Membership, ModelRole, Tick
 from streams.batch import Partition
 from streams.dead_letter import dead_letter
 from streams.lanes import Lanes
 
 TICK_KEY = b"tick"
+MODEL_KEY = b"model"
 RECORDS_A_TURN = 500
 
 
@@ -33,6 +41,7 @@ class Owner:
         self._inventory = inventory
         self._counts: dict[str, int] = {}
         self._latest: dict[str, tuple[str, InventoryNode]] = {}
+        self._models: dict[ModelRole, InventoryModel] = {}
         self._held: frozenset[Partition] = frozenset()
 
     def tick(self, now: float) -> None:
@@ -55,6 +64,8 @@ class Owner:
         if gained:
             for identity, node in self._latest.values():
                 self._copy(identity, node, gained)
+            for model in self._models.values():
+                self._copy_model(model, gained)
         for message in messages:
             if message.error() is None and message.value() is not None:
                 self._note(message)
@@ -75,13 +86,22 @@ class Owner:
         source, offset = Partition(message.topic(), message.partition()), message.offset()
         key, raw = message.key() or b"", message.value() or b""
         try:
-            node = decode_inventory(raw)
+            told = decode_inventory(raw)
         except InvalidRecord as wrong:
             self._publisher.publish(dead_letter(source, offset, key, raw, str(wrong)))
             return
+        if isinstance(told, InventoryModel):
+            self._models[told.role] = told
+            self._copy_model(told, self._held)
+            return
         identity = f"{source.topic}/{source.number}/{offset}"
-        self._latest[node.node] = identity, node
-        self._copy(identity, node, self._held)
+        self._latest[told.node] = identity, told
+        self._copy(identity, told, self._held)
+
+    def _copy_model(self, model: InventoryModel, places: frozenset[Partition]) -> None:
+        for place in sorted(places):
+            if place.topic == topics.TELEMETRY:
+                self._publisher.publish(Outgoing(place.topic, MODEL_KEY, encode_model_choice(model), place.number))
 
     def _copy(self, identity: str, node: InventoryNode, places: frozenset[Partition]) -> None:
         job = node.job if node.state == "running" else None

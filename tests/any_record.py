@@ -15,6 +15,7 @@ from models.records import (
     Command,
     Counts,
     Incident,
+    InventoryModel,
     InventoryNode,
     Membership,
     NodeFate,
@@ -25,7 +26,7 @@ from models.records import (
 
 T = TypeVar("T")
 EVENTS: tuple[type[Any], ...] = (Incident, Outcome, Membership, Progress, NodeFate, Tick)
-RECORDS: tuple[type[Any], ...] = (*EVENTS, Assessment, Counts, Command, InventoryNode)
+RECORDS: tuple[type[Any], ...] = (*EVENTS, Assessment, Counts, Command, InventoryNode, InventoryModel)
 
 
 def any_record(kind: type[T]) -> st.SearchStrategy[T]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from connectors.errors import InvalidRecord
 from models.limits import METRIC_NAME_CHARS_MAX, METRICS_MAX, NODE_NAME_CHARS_MAX, TS_S_MAX
 from models.records import Frame
-from models.telemetry import Member, Row, Schema, TelemetryTick, Unreadable
+from models.telemetry import Member, ModelChoice, Row, Schema, TelemetryTick, Unreadable
 
 VERSION: Final = 1
 BLANK_MIN: Final = 2.0**63 - 2.0**39  # of float32 the next below 2⁶³: DCGM's blanks lie at 2⁶³ − 16 and above
@@ -86,6 +86,8 @@ class _Json(msgspec.Struct):
     kind: str | None = None
     history: bool | None = None
     job: str | None = None
+    role: str | None = None
+    digest: str | None = None
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -111,7 +113,7 @@ class FrameDecoder:
         self._packed = msgspec.msgpack.Decoder(_Packed)
         self._layouts: dict[tuple[str, ...], tuple[Schema, NDArray[np.intp]]] = {}
 
-    def decode(self, raw: bytes) -> Row | TelemetryTick | Member:
+    def decode(self, raw: bytes) -> Row | TelemetryTick | Member | ModelChoice:
         """Read one record; raises :class:`InvalidRecord` with the reason under which it is counted."""
         first = raw[0] if raw else -1
         if first == _PACKED_START:
@@ -120,7 +122,7 @@ class FrameDecoder:
             return self._from_json(raw)
         raise InvalidRecord("not-a-frame", "neither a JSON object nor a packed frame")
 
-    def decode_batch(self, raws: Sequence[bytes]) -> list[Row | TelemetryTick | Member | Unreadable]:
+    def decode_batch(self, raws: Sequence[bytes]) -> list[Row | TelemetryTick | Member | ModelChoice | Unreadable]:
         """Read many records at once, each as :meth:`decode` would; what cannot be read is told in its place."""
         out: list[Any] = [None] * len(raws)
         packed: dict[int, tuple[Schema, list[int], list[_Packed]]] = {}
@@ -157,7 +159,7 @@ class FrameDecoder:
             raise InvalidRecord("bad-row", f"{len(head.row)} bytes for {len(schema.metrics)} metrics")
         return head, schema
 
-    def _from_json(self, raw: bytes) -> Row | TelemetryTick | Member:
+    def _from_json(self, raw: bytes) -> Row | TelemetryTick | Member | ModelChoice:
         record = self._parse(raw)
         if record.kind is None:
             _check(record.v, record.node, record.ts)
@@ -167,7 +169,9 @@ class FrameDecoder:
             return TelemetryTick(record.ts, record.history)
         if record.kind == "member" and record.node:
             return Member(record.node, record.job, record.ts)
-        raise InvalidRecord("unknown-kind", f"{record.kind!r} is neither tick nor member")
+        if record.kind == "model":
+            return _choice(record)
+        raise InvalidRecord("unknown-kind", f"{record.kind!r} is neither tick nor member nor model")
 
     def _parse(self, raw: bytes) -> _Json:
         try:
@@ -205,6 +209,14 @@ class FrameDecoder:
         if len(self._layouts) < METRICS_MAX:
             self._layouts[names] = layout
         return layout
+
+
+def _choice(record: _Json) -> ModelChoice:
+    if record.role == "active" and record.digest:
+        return ModelChoice("active", record.digest, record.ts)
+    if record.role == "shadow":
+        return ModelChoice("shadow", record.digest, record.ts)
+    raise InvalidRecord("wrong-field", "a model has the role active, with a digest, or shadow")
 
 
 def _rows_of(schema: Schema, heads: Sequence[_Packed]) -> Iterator[Row]:

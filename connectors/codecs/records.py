@@ -17,6 +17,7 @@ from models.records import (
     Counts,
     Event,
     Incident,
+    InventoryModel,
     InventoryNode,
     Membership,
     NodeFate,
@@ -35,7 +36,11 @@ EVENT_KINDS: dict[str, type[Event]] = {
     "tick": Tick,
 }
 ASSESSMENT_KINDS: dict[str, type[Assessment] | type[Counts]] = {"assessment": Assessment, "counts": Counts}
-INVENTORY_KINDS: dict[str, type[InventoryNode]] = {"node": InventoryNode}
+Inventory = InventoryNode | InventoryModel
+INVENTORY_KINDS: dict[str, type[InventoryNode] | type[InventoryModel]] = {
+    "node": InventoryNode,
+    "model": InventoryModel,
+}
 _KIND_OF: dict[type, str] = {
     record: kind for kinds in (EVENT_KINDS, ASSESSMENT_KINDS, INVENTORY_KINDS) for kind, record in kinds.items()
 }
@@ -103,12 +108,12 @@ def decode_command(raw: bytes) -> Command:
     return _convert(_object(raw), Command)
 
 
-def encode_inventory(node: InventoryNode) -> bytes:
+def encode_inventory(told: Inventory) -> bytes:
     """One record of the inventory."""
-    return encode_record(node)
+    return encode_record(told)
 
 
-def decode_inventory(raw: bytes) -> InventoryNode:
+def decode_inventory(raw: bytes) -> Inventory:
     """Read an inventory record; raises :class:`InvalidRecord`."""
     return _decode_kind(raw, INVENTORY_KINDS)
 
@@ -131,3 +136,8 @@ def encode_tick(ts: float, *, history: bool | None = None) -> bytes:
 def encode_member(node: str, job: str | None, ts: float) -> bytes:
     """The control record that tells a telemetry partition which job a node works for (None: for none)."""
     return _encoder.encode({"v": VERSION, "kind": "member", "node": node, "job": job, "ts": ts})
+
+
+def encode_model_choice(told: InventoryModel) -> bytes:
+    """The control record that tells a telemetry partition which model is used in a role."""
+    return _encoder.encode({"v": VERSION, "kind": "model", "role": told.role, "digest": told.digest, "ts": told.at})

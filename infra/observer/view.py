@@ -18,11 +18,13 @@ from models.records import (
     Counts,
     Event,
     Incident,
+    InventoryModel,
     InventoryNode,
     Membership,
     NodeFate,
     Outcome,
     Progress,
+    ShadowCounts,
     Tick,
 )
 
@@ -32,7 +34,7 @@ FATES = ("assessed", "history", "late", "duplicates", "dead_letters")
 COUNTED = (*FATES, "ticks")
 _HISTORY = b'"history":true'
 COUNTS_KEY = b"counts"
-Told = Assessment | Counts | Command | Event | InventoryNode
+Told = Assessment | Counts | Command | Event | InventoryNode | InventoryModel
 
 
 class View:
@@ -82,9 +84,10 @@ class View:
         if record.topic == EVENT:
             return self._event(decode_event(record.value))
         if record.topic == INVENTORY:
-            node = decode_inventory(record.value)
-            self.job(node.job).note_member(node)
-            return node
+            told = decode_inventory(record.value)
+            if isinstance(told, InventoryNode):
+                self.job(told.job).note_member(told)
+            return told
         return None
 
     def live_from(self, ts: float) -> None:
@@ -159,9 +162,19 @@ class View:
             "nodes": self.fleet.cells(),
             "jobs": [self.jobs[name].to_json() for name in sorted(self.jobs)],
             "counts": self.counted(),
+            "models": self.models(),
             "outcomes": dict(self.outcomes),
             "unreadable": self.unreadable,
             "latency_ms": self.latency_ms(),
+        }
+
+    def models(self) -> dict[str, Any]:
+        """The models in use by digest, refused choices, and how a shadow compares, over the partitions that have it."""
+        counts = list(self.counts.values())
+        return {
+            "active": sorted({one.model for one in counts if one.model}),
+            "refused": sorted({one.refused for one in counts if one.refused is not None}),
+            "shadow": _shadow([one.shadow for one in counts if one.shadow is not None]),
         }
 
     def latency_ms(self) -> dict[str, dict[str, float | None]]:
@@ -170,3 +183,17 @@ class View:
             "assessment": self.assessment_latency.summary(),
             "command": self.command_latency.summary(),
         }
+
+
+def _shadow(found: list[ShadowCounts]) -> dict[str, Any] | None:
+    """The comparison of a shadow over its partitions; None without one."""
+    if not found:
+        return None
+    compared = sum(one.compared for one in found)
+    return {
+        "digest": found[-1].digest,
+        "compared": compared,
+        "mean_difference": round(sum(one.difference for one in found) / compared, 6) if compared else None,
+        "active_only": sum(one.active_only for one in found),
+        "shadow_only": sum(one.shadow_only for one in found),
+    }

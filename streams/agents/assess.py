@@ -9,10 +9,12 @@ import msgspec
 
 from connectors.codecs.frames import FrameDecoder
 from connectors.codecs.records import encode_record
+from connectors.errors import Failed
 from connectors.kafka import topics
 from connectors.kafka.publisher import Outgoing
-from models.assessment import Assessor, Conclusion, Foresight
+from models.assessment import Assessor, Conclusion
 from models.assessment_state import state_from_bytes, state_to_bytes
+from models.foresight import Fetch, Foresight, Refused, nowhere
 from models.incident import IncidentSettings
 from models.records import Assessment, Incident
 from models.telemetry import Schema, Unreadable
@@ -76,12 +78,20 @@ class AssessFold:
         return Ordered(place, key, encode_record(conclusion))
 
 
-def assess_stage(schemas: Mapping[str, Schema], foresight: Foresight, incidents: IncidentSettings) -> Stage:
-    """The stage from telemetry to assessments."""
+def assess_stage(
+    schemas: Mapping[str, Schema], foresight: Foresight, incidents: IncidentSettings, fetch: Fetch = nowhere
+) -> Stage:
+    """The stage from telemetry to assessments; ``fetch`` looks up the models that a partition is told of."""
 
     def restore(partition: int, state: bytes | None) -> Fold:
         known = None if state is None else state_from_bytes(state)
-        assessor = Assessor(topics.TELEMETRY, partition, foresight, incidents, known)
+        try:
+            assessor = Assessor(topics.TELEMETRY, partition, foresight, incidents, known, fetch)
+        except Refused as wrong:
+            raise Failed(
+                f"the model that {topics.TELEMETRY}/{partition} uses is not to be had: {wrong}; put it there again: "
+                "forestall model activate FILE"
+            ) from wrong
         return AssessFold(assessor, FrameDecoder(schemas))
 
     return Stage(topics.TELEMETRY, topics.ASSESSMENT, restore, place_of)

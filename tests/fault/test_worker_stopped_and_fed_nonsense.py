@@ -20,7 +20,7 @@ from connectors.kafka import topics
 from connectors.kafka.log import bounds, read_range, reader
 from connectors.kafka.snapshots import Snapshot, slices
 from infra.broker.embedded import Broker
-from models.assessment import Foresight
+from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.records import Assessment, Counts, Frame
 from streams.agents.assess import assess_stage

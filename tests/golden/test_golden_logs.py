@@ -22,8 +22,8 @@ import pytest
 
 from connectors.codecs.records import decode_assessment, decode_command
 from connectors.kafka import topics
-from models.assessment import Foresight
 from models.features import FEATURE_NAMES
+from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.limits import WINDOW_FRAMES
 from models.mlp import Layer, Predictor

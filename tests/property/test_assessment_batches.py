@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from connectors.codecs.frames import encode_json_frame, encode_packed_frame, schema_id
 from connectors.codecs.records import decode_assessment, encode_member, encode_tick
-from models.assessment import Foresight
 from models.features import FEATURE_NAMES
+from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.records import Assessment, Cause, Frame
 from models.telemetry import Schema

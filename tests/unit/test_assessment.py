@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.assessment import Assessor, Conclusion, Foresight, Telemetry
+from models.assessment import Assessor, Conclusion, Telemetry
 from models.assessment_state import UnreadableState, state_from_bytes, state_to_bytes
+from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.limits import INTERVAL_FRAMES_MIN, METRICS_MAX, RANGE_FRAMES, SKEW_S_MAX
 from models.records import Assessment, Cause, Counts, Incident

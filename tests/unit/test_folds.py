@@ -13,8 +13,8 @@ from connectors.codecs.frames import encode_json_frame
 from connectors.codecs.records import decode_command, encode_event, encode_tick
 from connectors.kafka import topics
 from connectors.kafka.publisher import Outgoing
-from models.assessment import Foresight
 from models.assessment_state import UnreadableState
+from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.limits import RANGE_FRAMES
 from models.policy_settings import PolicySettings

@@ -31,6 +31,7 @@ from models.records import (
     Cause,
     Command,
     Counts,
+    InventoryModel,
     InventoryNode,
     Membership,
     NodeFate,
@@ -46,6 +47,7 @@ DECODERS: dict[type[Any], Callable[[bytes], Any]] = {
     Counts: decode_assessment,
     Command: decode_command,
     InventoryNode: decode_inventory,
+    InventoryModel: decode_inventory,
 }
 TICK = encode_event(Tick(at=5.0))
 COMMAND = Command(

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from connectors.codecs.frames import encode_json_frame, encode_schema
-from connectors.codecs.records import encode_member, encode_record, encode_tick
+from connectors.codecs.records import encode_member, encode_model_choice, encode_record, encode_tick
 from connectors.kafka import topics
 from infra import reference
-from models.records import Assessment, Command, Counts, Frame, InventoryNode
+from models.records import Assessment, Command, Counts, Frame, InventoryModel, InventoryNode
 from models.telemetry import Schema
 
 TOPIC_OF: dict[type[Any], str] = {
@@ -26,6 +26,7 @@ TOPIC_OF: dict[type[Any], str] = {
     Counts: topics.ASSESSMENT,
     Command: topics.COMMAND,
     InventoryNode: topics.INVENTORY,
+    InventoryModel: topics.INVENTORY,
 }
 
 
@@ -68,6 +69,8 @@ def test_real_records_hold_to_their_schema(record: Any) -> None:
         encode_tick(5.0, history=True),
         encode_member("n", None, 5.0),
         encode_member("n", "llama", 5.0),
+        encode_model_choice(InventoryModel(role="active", digest="d" * 64, at=5.0)),
+        encode_model_choice(InventoryModel(role="shadow", digest=None, at=5.0)),
     ],
 )
 def test_telemetry_holds_to_its_schema(raw: bytes) -> None:

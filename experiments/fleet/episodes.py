@@ -45,7 +45,8 @@ def _restart(latents: Latents, first: int, step: int, row: int | Rows) -> None:
 class Failing:
     """A fault: signs grow as amplitude · (age / lead)^shape until ``failure``, then the node is down until ``back``.
 
-    ``vanishing`` is the share of samples that the monitoring loses when the signs are full-grown.
+    ``vanishing`` is the share of samples that the monitoring loses when the signs are full-grown; from the step
+    ``dark`` on it hears nothing of the GPU any more (``dark`` = ``failure``: it does to the end).
     """
 
     row: int
@@ -56,6 +57,7 @@ class Failing:
     amplitude: float
     shape: float
     vanishing: float
+    dark: int
 
     @property
     def end(self) -> int:
@@ -70,6 +72,7 @@ class Failing:
             latents.severity[self.class_index, part, self.row] = self.amplitude * grown
             latents.gpu_loss[part, self.row] += self.vanishing * grown
             latents.loss[part, self.row] += 0.3 * self.vanishing * grown
+        latents.gpu_loss[covered(latents, first, self.dark, self.failure), self.row] = 1.0
         latents.loss[covered(latents, first, self.failure, self.back), self.row] = 1.0
         _restart(latents, first, self.back, self.row)
 
@@ -116,6 +119,19 @@ class Chatter:
     def paint(self, latents: Latents, first: int) -> None:
         """A constant rate."""
         latents.chatter[self.chatterer, covered(latents, first, self.start, self.end), self.row] += self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The GPU's exporter hangs and comes back; nothing is wrong with the GPU."""
+
+    row: int
+    start: int
+    end: int
+
+    def paint(self, latents: Latents, first: int) -> None:
+        """Silence about the GPU."""
+        latents.gpu_loss[covered(latents, first, self.start, self.end), self.row] = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from experiments.fleet.latents import Floats
+from experiments.fleet.latents import Floats, Latents
 from experiments.fleet.metrics import METRICS, NAMES
 from experiments.fleet.observation import Observer
 from experiments.fleet.schedule import Schedule
@@ -14,7 +16,23 @@ from experiments.fleet.spec import Benign, Fault, FleetSpec
 from models.records import Frame
 
 #: Steps made at a time; a caller never sees this size.
-_CHUNK = 64
+CHUNK_STEPS: Final = 64
+#: Nodes made at a time, from a random stream of their own: their samples fit a core's cache.
+BLOCK_NODES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A chunk of samples ``(steps, nodes, metrics)`` of a block of nodes from the step ``first``, with the whole truth.
+
+    ``row`` is the block's first node; ``latents`` what went on; ``observer`` what carries the chunk's drift and warmth.
+    """
+
+    first: int
+    row: int
+    values: Floats
+    latents: Latents
+    observer: Observer
 
 
 class Fleet:
@@ -24,6 +42,9 @@ class Fleet:
     ----------
     spec
         What the fleet is; the same spec gives the same samples.
+    shard
+        ``(k, n)``: only the k-th of n parts of the nodes, so that n processes make a fleet together. The samples are
+        those of the whole fleet.
 
     Examples
     --------
@@ -32,40 +53,73 @@ class Fleet:
     ((3, 2, 32), 3)
     """
 
-    def __init__(self, spec: FleetSpec) -> None:
-        happening, sampling = np.random.SeedSequence(spec.seed).spawn(2)
+    def __init__(self, spec: FleetSpec, shard: tuple[int, int] = (0, 1)) -> None:
+        happening, *sampling = np.random.SeedSequence(spec.seed).spawn(1 + -(-spec.nodes // BLOCK_NODES))
         self.spec = spec
-        self.names = spec.names
         #: The number of steps given out so far, which is the index of the next.
         self.step = 0
         self._schedule = Schedule(spec, np.random.default_rng(happening))
-        self._observer = Observer(spec, np.random.Generator(np.random.SFC64(sampling)))
-        self._ahead: Floats = np.empty((0, spec.nodes, len(METRICS)), np.float32)
+        part = np.array_split(np.arange(len(sampling)), shard[1])[shard[0]]
+        bounds = [(block, block * BLOCK_NODES, min(spec.nodes, (block + 1) * BLOCK_NODES)) for block in part.tolist()]
+        self._blocks = [
+            (slice(low, high), Observer(spec, low, high - low, np.random.Generator(np.random.SFC64(sampling[block]))))
+            for block, low, high in bounds
+        ]
+        self._row = bounds[0][1] if bounds else 0
+        self.names = spec.names[self._row : bounds[-1][2]] if bounds else ()
+        self._known = frozenset(self.names)
+        self._ahead: Floats = np.empty((0, len(self.names), len(METRICS)), np.float32)
         self._made = 0
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """The faults whose onset lies in what was given out so far, and the scripted one, by time of onset."""
         known = (fault for fault in self._schedule.faults if fault.onset < self.step or self._scripted(fault))
-        return tuple(sorted(known, key=lambda fault: (fault.onset, fault.node)))
+        return tuple(sorted((f for f in known if f.node in self._known), key=lambda fault: (fault.onset, fault.node)))
 
     @property
     def look_alikes(self) -> tuple[Benign, ...]:
         """What began so far, looks like a fault and is none; checkpoints, which come all the time, are left out."""
-        known = (benign for benign in self._schedule.benign if benign.start < self.step)
+        known = (one for one in self._schedule.benign if one.start < self.step and one.node in self._known)
         return tuple(sorted(known, key=lambda benign: (benign.start, benign.node, benign.kind)))
 
     def block(self, steps: int) -> Floats:
         """The next ``steps`` samples, ``(steps, nodes, metrics)`` float32; NaN where a value did not arrive."""
-        parts = []
-        while steps > 0:
+        values = np.empty((steps, len(self.names), len(METRICS)), np.float32)
+        done = 0
+        while done < steps:
+            if not len(self._ahead) and steps - done >= CHUNK_STEPS:
+                self._make(values[done : done + CHUNK_STEPS])
+                done += CHUNK_STEPS
+                continue
             if not len(self._ahead):
-                self._make()
-            parts.append(self._ahead[:steps])
-            self._ahead = self._ahead[len(parts[-1]) :]
-            self.step += len(parts[-1])
-            steps -= len(parts[-1])
-        return np.concatenate(parts) if parts else self._ahead[:0]
+                self._ahead = np.empty((CHUNK_STEPS, *values.shape[1:]), np.float32)
+                self._make(self._ahead)
+            taken = min(len(self._ahead), steps - done)
+            values[done : done + taken] = self._ahead[:taken]
+            self._ahead = self._ahead[taken:]
+            done += taken
+        self.step += steps
+        return values
+
+    def told(self) -> Iterator[Told]:
+        """The next :data:`CHUNK_STEPS` steps, block of nodes by block, each with the truth; read to its end each time.
+
+        Raises
+        ------
+        ValueError
+            When steps were given out that end within a chunk.
+        """
+        if len(self._ahead):
+            raise ValueError(f"the truth is told in chunks of {CHUNK_STEPS} steps, and step {self.step} is within one")
+        latents, first = self._schedule.chunk(self._made, CHUNK_STEPS), self._made
+        self._made += CHUNK_STEPS
+        self.step += CHUNK_STEPS
+        for rows, observer in self._blocks:
+            values = np.empty((CHUNK_STEPS, rows.stop - rows.start, len(METRICS)), np.float32)
+            here = latents.of(rows)
+            observer.chunk(here, values)
+            yield Told(first, rows.start - self._row, values, here, observer)
 
     def __iter__(self) -> Iterator[Floats]:
         return self
@@ -79,9 +133,11 @@ class Fleet:
         script = self.spec.scripted
         return script is not None and (fault.node, fault.onset) == (script.node, script.at_step)
 
-    def _make(self) -> None:
-        self._ahead = self._observer.chunk(self._schedule.chunk(self._made, _CHUNK))
-        self._made += _CHUNK
+    def _make(self, out: Floats) -> None:
+        latents = self._schedule.chunk(self._made, CHUNK_STEPS)
+        for rows, observer in self._blocks:
+            observer.chunk(latents.of(rows), out[:, rows.start - self._row : rows.stop - self._row])
+        self._made += CHUNK_STEPS
 
 
 def frame(node: str, ts: float, seq: int, row: Floats) -> Frame | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -57,3 +57,7 @@ class Latents:
             gpu_loss=zeros(),
             restarted=np.zeros((steps, nodes), np.bool_),
         )
+
+    def of(self, rows: slice) -> Latents:
+        """The causes on some of the nodes; a view."""
+        return Latents(**{cause.name: getattr(self, cause.name)[..., rows] for cause in fields(self)})

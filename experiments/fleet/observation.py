@@ -1,4 +1,8 @@
-"""From causes to samples: levels, each node's own offsets and drift, noise, counting, rounding and loss."""
+"""From causes to samples: levels, each node's own offsets and drift, noise, counting, rounding and loss.
+
+A block of nodes is made at a time, small enough for a core's cache and from a random stream of its own, metric by
+metric, so that every pass runs over adjacent memory.
+"""
 
 from __future__ import annotations
 
@@ -6,117 +10,162 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.fleet.latents import Floats, Latents
-from experiments.fleet.metrics import COUNTERS, EVENTS, FLOWS, GAUGES, METRICS
+from experiments.fleet.metrics import EVENTS, FLOWS, GAUGES, METRICS
 from experiments.fleet.signatures import Levels
 from experiments.fleet.spec import FleetSpec
 
-_BUSY = np.array([metric.busy for metric in METRICS], np.float32)
-_NOISE = np.array([metric.noise for metric in METRICS], np.float32)
-_GPU = np.array([metric.from_gpu for metric in METRICS])
-_LOWEST = np.array([-np.inf if metric.unit == "celsius" else 0.0 for metric in METRICS], np.float32)
-_HIGHEST = np.array([100.0 if metric.unit == "percent" else np.inf for metric in METRICS], np.float32)
+Doubles = npt.NDArray[np.float64]
 
-#: Memory of a gauge's noise from one interval to the next, and of warmth.
-_NOISE_MEMORY, _WARMTH_MEMORY = np.float32(0.5), np.float32(0.9)
+_BUSY = np.array([metric.busy for metric in METRICS], np.float32)
+_GPU = np.flatnonzero([metric.from_gpu for metric in METRICS])
+_PERCENT = [column for column, metric in enumerate(METRICS[GAUGES]) if metric.unit == "percent"]
+_ROUNDED = [(column, np.float32(metric.quantum)) for column, metric in enumerate(METRICS[GAUGES]) if metric.quantum]
+
+#: Standard deviation of the noise of each metric about its level.
+NOISE = np.array([metric.noise for metric in METRICS], np.float32)
+#: Memory of a gauge's noise from one interval to the next.
+NOISE_MEMORY = np.float32(0.5)
+#: Memory of warmth.
+_WARMTH_MEMORY = np.float32(0.9)
 #: Memory of the drift from one chunk to the next. Its standard deviation is that of the noise.
 _DRIFT_MEMORY = np.float32(0.98)
 #: Standard deviation of nodes about the fleet's level, as a share of it.
-_OFFSET_SHARE = 0.03
+_OFFSET_SHARE = np.float32(0.03)
+#: What a node's own random stream is for; it is told apart from every other node, chunk and purpose.
+_CAUSED, _LOST = 0, 1
 
 
 class Observer:
-    """Samples of a fleet, chunk by chunk in order; holds what carries over from one chunk to the next."""
+    """Samples of a block of nodes, chunk by chunk in order; holds what carries over from one chunk to the next.
 
-    def __init__(self, spec: FleetSpec, rng: np.random.Generator) -> None:
-        self._spec, self._rng = spec, rng
-        self._offset = 1 + np.float32(_OFFSET_SHARE) * self._normal(spec.nodes, len(METRICS))
-        self._event_rate = _BUSY[EVENTS] * np.exp(self._normal(*self._offset[:, EVENTS].shape))
+    ``offset`` ``(metrics, nodes)`` and ``event_rate`` ``(events, nodes)`` are what sets a node apart from the fleet;
+    ``slow_load`` ``(steps, nodes)`` and ``drift`` ``(gauges, steps, nodes)``, in units of the noise, are those of the
+    last chunk.
+
+    Parameters
+    ----------
+    spec : the fleet
+    first_row : the block's first node in the fleet
+    nodes : number of nodes in the block
+    rng : the block's own random stream
+    """
+
+    def __init__(self, spec: FleetSpec, first_row: int, nodes: int, rng: np.random.Generator) -> None:
+        self._spec, self._first_row, self._nodes, self._rng = spec, first_row, nodes, rng
+        self.offset: Floats = 1 + _OFFSET_SHARE * self._normal(len(METRICS), nodes)
+        self.event_rate: Floats = _BUSY[EVENTS, None] * np.exp(self._normal(len(METRICS[EVENTS]), nodes))
         self._chunks = 0
-        self._drift = self._normal(*self._offset[:, GAUGES].shape)
-        self._noise = self._normal(*self._drift.shape)
-        self._slow_load = np.ones(spec.nodes, np.float32)
+        self._drifted = self._normal(len(METRICS[GAUGES]), nodes)
+        self._noise = self._normal(len(METRICS[GAUGES]), nodes)
+        self._warm = np.ones(nodes, np.float32)
+        self.slow_load: Floats
+        self.drift: Floats
         self._totals = self._initial_totals()
 
-    def chunk(self, latents: Latents) -> Floats:
-        """``(steps, nodes, metrics)`` float32 samples; what is lost is NaN."""
-        values = Levels(latents, self._warm_up(latents.load)).values
-        self._gauge(values[..., GAUGES])
+    def chunk(self, latents: Latents, out: Floats) -> None:
+        """Put the next samples into ``out`` ``(steps, nodes, metrics)``; what is lost is NaN."""
+        self._warm_up(latents.load)
+        values = Levels(latents, self.slow_load).values
+        self._gauge(values[GAUGES])
         self._count(values, latents)
-        self._lose(values, latents)
-        return values
+        out[:] = values.transpose(1, 2, 0)
+        self._lose(out, latents)
+        self._chunks += 1
 
     def _normal(self, *shape: int) -> Floats:
         return self._rng.standard_normal(shape, np.float32)
 
-    def _initial_totals(self) -> npt.NDArray[np.float64]:
-        """What the counters show after up to an hour (or, of single events, 20,000 intervals) since the last start."""
-        uptime = self._rng.random((self._spec.nodes, 1))
-        flows = 3_600 * uptime * _BUSY[FLOWS]
-        events = self._rng.poisson(20_000 * uptime * self._event_rate)
-        return np.concatenate([flows, events], axis=1)
+    def _own(self, row: int, purpose: int) -> np.random.Generator:
+        """A node's own stream for this chunk: what happens to one node changes no sample of another."""
+        return np.random.default_rng([self._spec.seed, self._chunks, self._first_row + row, purpose])
 
-    def _warm_up(self, load: Floats) -> Floats:
+    def _initial_totals(self) -> Doubles:
+        """What the counters show after up to an hour (or, of single events, 20,000 intervals) since the last start."""
+        uptime = self._rng.random(self._nodes)
+        flows = 3_600 * uptime * _BUSY[FLOWS, None]
+        events = self._rng.poisson(20_000 * uptime * self.event_rate)
+        return np.concatenate([flows, events])
+
+    def _warm_up(self, load: Floats) -> None:
         """The load as warmth follows it: an exponential mean over about ten intervals."""
-        slow = np.empty_like(load)
+        self.slow_load = np.empty_like(load)
         for step, now in enumerate(load):
-            self._slow_load = _WARMTH_MEMORY * self._slow_load + (1 - _WARMTH_MEMORY) * now
-            slow[step] = self._slow_load
-        return slow
+            self._warm = _WARMTH_MEMORY * self._warm + (1 - _WARMTH_MEMORY) * now
+            self.slow_load[step] = self._warm
 
     def _gauge(self, values: Floats) -> None:
         """Give the levels each node's offset, drift and noise, and round as the exporters do; in place."""
         noise = self._normal(*values.shape)
-        noise *= np.sqrt(1 - _NOISE_MEMORY**2)
-        for now in noise:
-            now += _NOISE_MEMORY * self._noise
-            self._noise = now
+        noise *= np.sqrt(1 - NOISE_MEMORY**2)
+        for step in range(noise.shape[1]):
+            noise[:, step] += NOISE_MEMORY * self._noise
+            self._noise = noise[:, step]
         self._noise = self._noise.copy()
-        noise += self._drifting(len(values))
-        noise *= _NOISE[GAUGES]
-        values *= self._offset[:, GAUGES]
+        self._drift_on(noise.shape[1])
+        noise += self.drift
+        noise *= NOISE[GAUGES, None, None]
+        values *= self.offset[GAUGES, None]
         values += noise
-        np.clip(values, _LOWEST[GAUGES], _HIGHEST[GAUGES], out=values)
-        for column, metric in enumerate(METRICS[GAUGES]):
-            if metric.quantum:
-                values[..., column] = np.rint(values[..., column] / metric.quantum) * metric.quantum
+        np.maximum(values, 0, out=values)
+        for column in _PERCENT:
+            np.minimum(values[column], 100, out=values[column])
+        for column, quantum in _ROUNDED:
+            values[column] /= quantum
+            np.rint(values[column], out=values[column])
+            values[column] *= quantum
 
-    def _drifting(self, steps: int) -> Floats:
-        """The drift on its straight way from this chunk's start to the next one's, ``(steps, nodes, gauges)``."""
-        start, fresh = self._drift, np.sqrt(1 - _DRIFT_MEMORY**2) * self._normal(*self._drift.shape)
-        self._drift = _DRIFT_MEMORY * start + fresh
-        way = np.linspace(0, 1, steps, endpoint=False, dtype=np.float32)[:, None, None]
-        return start + (self._drift - start) * way
+    def _drift_on(self, steps: int) -> None:
+        """The drift goes straight from this chunk's start to the next one's."""
+        start, fresh = self._drifted, np.sqrt(1 - _DRIFT_MEMORY**2) * self._normal(*self._drifted.shape)
+        self._drifted = _DRIFT_MEMORY * start + fresh
+        way = np.linspace(0, 1, steps, endpoint=False, dtype=np.float32)[:, None]
+        self.drift = (self._drifted - start)[:, None] * way
+        self.drift += start[:, None]
 
     def _count(self, values: Floats, latents: Latents) -> None:
         """Turn the levels of the counters into totals, in place; a restart puts them to nought."""
-        flows = values[..., FLOWS] * self._offset[:, FLOWS]
-        flows += _NOISE[FLOWS] * self._normal(*flows.shape)
-        flows = np.maximum(flows, 0) * np.float32(self._spec.interval_s)
-        events = self._rng.poisson(self._event_rate, values[..., EVENTS].shape)
-        totals = np.concatenate([flows, events], axis=-1)
-        self._add_caused(totals[..., FLOWS.stop - FLOWS.start :], values[..., EVENTS] - _BUSY[EVENTS])
-        np.cumsum(totals, axis=0, out=totals)
-        totals += self._totals
+        flows, events = values[FLOWS], values[EVENTS]
+        flows *= self.offset[FLOWS, None]
+        flows += NOISE[FLOWS, None, None] * self._normal(*flows.shape)
+        np.maximum(flows, 0, out=flows)
+        flows *= np.float32(self._spec.interval_s)
+        events -= _BUSY[EVENTS, None, None]
+        self._happen(events)
+        totals = np.cumsum(values[FLOWS.start :], axis=1, dtype=np.float64)
+        totals += self._totals[:, None]
         for step, row in np.argwhere(latents.restarted):
-            totals[step:, row] -= totals[step, row]
-        self._totals = totals[-1].copy()
-        values[..., COUNTERS] = totals
+            totals[:, step:, row] -= totals[:, step, row, None]
+        self._totals = totals[:, -1].copy()
+        values[FLOWS.start :] = totals
 
-    def _add_caused(self, events: npt.NDArray[np.float64], rate: Floats) -> None:
-        """Add the events that faults and chatter cause, each node's from a generator of its own.
+    def _happen(self, events: Floats) -> None:
+        """Turn the caused rates ``(events, steps, nodes)`` into numbers of events, the node's own ones added; in place.
 
-        So what happens to one node changes no sample of another, nor of its own past.
+        A node's own events are drawn for the whole chunk, then strewn over its steps: few happen.
         """
-        for row in np.flatnonzero(rate.any(axis=(0, 2))).tolist():
-            events[:, row] += np.random.default_rng([self._spec.seed, self._chunks, row]).poisson(rate[:, row])
-        self._chunks += 1
+        rows = np.flatnonzero(events.any(axis=(0, 1))).tolist()
+        caused = [self._own(row, _CAUSED).poisson(events[:, :, row].T).T for row in rows]
+        events[:] = 0
+        own = self._rng.poisson(self.event_rate * events.shape[1])
+        kind, node = np.nonzero(own)
+        kind, node = np.repeat(kind, own[kind, node]), np.repeat(node, own[kind, node])
+        np.add.at(events, (kind, self._rng.integers(0, events.shape[1], len(kind)), node), 1)
+        for row, number in zip(rows, caused, strict=True):
+            events[:, :, row] += number
 
-    def _lose(self, values: Floats, latents: Latents) -> None:
+    def _lose(self, out: Floats, latents: Latents) -> None:
         """Put NaN where a sample, its GPU part, or a single value did not arrive."""
-        shape, missing = latents.loss.shape, self._spec.missing
-        values[self._rng.random(shape, np.float32) < latents.loss + missing] = np.nan
-        gone = self._rng.random(shape, np.float32) < latents.gpu_loss + missing / 4
-        for step, row in np.argwhere(gone):
-            values[step, row, _GPU] = np.nan
-        single = self._rng.integers(0, values.size, int(self._rng.binomial(values.size, missing / 4)))
-        values.reshape(-1)[single] = np.nan
+        (steps, nodes, metrics), missing = out.shape, self._spec.missing
+        frame = self._some(steps * nodes, missing)
+        out[frame // nodes, frame % nodes] = np.nan
+        frame = self._some(steps * nodes, missing / 4)[:, None]
+        out[frame // nodes, frame % nodes, _GPU] = np.nan
+        value = self._some(out.size, missing / 4)
+        out[value // metrics // nodes, value // metrics % nodes, value % metrics] = np.nan
+        for row in np.flatnonzero(latents.loss.any(axis=0) | latents.gpu_loss.any(axis=0)).tolist():
+            chance = self._own(row, _LOST).random((steps, 2))
+            out[chance[:, 0] < latents.loss[:, row], row] = np.nan
+            out[np.flatnonzero(chance[:, 1] < latents.gpu_loss[:, row])[:, None], row, _GPU] = np.nan
+
+    def _some(self, of: int, share: float) -> npt.NDArray[np.int64]:
+        return self._rng.integers(0, of, int(self._rng.binomial(of, share)))

@@ -20,12 +20,12 @@ USABLE_LEAD_STEPS: Final = 4
 def prediction_fleet(nodes: int, seed: int) -> FleetSpec:
     """A fleet sampled once a minute, on which predictors are trained, judged, and held against the ceiling.
 
-    40 % of the faults are sudden, the others have a lognormal lead whose median is 12 minutes and sigma .8; 12 % come in
-    bursts. At the true rate, 3.79 faults in 1,000 node-days, 5,000
-    node-days would hold 19 faults: too few to learn from or to judge by. So everything lives :data:`HASTE` times as
-    fast: .15 faults a node-day (about 750 in 5,000 node-days; a node is within half an hour of a failure for .3 % of
-    its time), and each kind of look-alike strikes a node (a hot room: a rack) as often. Their ratio, on which the
-    precision at a given recall depends, is an assumption; no operator has published it.
+    40 % of the faults are sudden, the others have a lognormal lead whose median is 12 minutes and sigma .8; 12 % come
+    in bursts. At the true rate, 3.79 faults in 1,000 node-days, 5,000 node-days would hold 19 faults: too few to learn
+    from or to judge by. So everything lives :data:`HASTE` times as fast: .15 faults a node-day (about 750 in 5,000
+    node-days; a node is within half an hour of a failure for .3 % of its time), and each kind of look-alike strikes a
+    node (a hot room: a rack) as often. Their ratio, on which the precision at a given recall depends, is an assumption;
+    no operator has published it.
 
     Durations are true to life in minutes: a job runs for a day on 8 nodes and writes a checkpoint for 2 minutes in
     every 30; a noisy counter chatters for about 5 hours; a hot room lasts 2.5 to 10. Repair is the exception: 4 hours

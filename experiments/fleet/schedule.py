@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from experiments.fleet.episodes import Chatter, Episode, Failing, HotRoom, Idle, Service
+from experiments.fleet.episodes import Chatter, Episode, Failing, Gap, HotRoom, Idle, Service
 from experiments.fleet.latents import CHATTERERS, Latents
-from experiments.fleet.spec import FAULT_CLASSES, FAULT_SHARES, Benign, Fault, FleetSpec, LookAlike
+from experiments.fleet.spec import FAULT_CLASSES, FAULT_SHARES, Benign, Fault, FaultClass, FleetSpec, LookAlike
 
 #: Nodes that a burst takes on average; 2 at least.
-BURST_NODES_MEAN = 3
+BURST_NODES_MEAN: Final = 3
+#: Share of the faults with signs before which the GPU's metrics vanish, for up to half of the lead at its end; of the
+#: others, half lose samples more and more, up to this share of them.
+DARK_SHARE: Final = 0.25
+DARK_OF_LEAD: Final = (0.1, 0.5)
+VANISHING: Final = 0.12
+#: Spread of a fault's amplitude (lognormal about 1) and the least and greatest power of age by which its signs grow.
+AMPLITUDE_SIGMA: Final = 0.4
+GROWTH: Final = (0.3, 1.2)
+#: A noisy counter's events an interval (median and sigma of a lognormal), and its mean duration (exponential).
+CHATTER_MEDIAN: Final = 0.3
+CHATTER_SIGMA: Final = 0.7
+CHATTER_STEPS: Final = 360
+#: Intervals that a hung exporter takes on average (geometric).
+GAP_STEPS: Final = 6
 
 
 class Schedule:
@@ -28,10 +43,14 @@ class Schedule:
         self._episodes: list[Episode] = []
         self._jobs = np.array_split(np.arange(spec.nodes), -(-spec.nodes // spec.job_nodes))
         self._racks = np.array_split(np.arange(spec.nodes), -(-spec.nodes // spec.rack_nodes))
+        self._switches = np.array_split(np.arange(spec.nodes), -(-spec.nodes // spec.switch_nodes))
         self._next_stop = rng.exponential(spec.job_run_mean, len(self._jobs))
         self._phase = rng.integers(0, spec.checkpoint_every, len(self._jobs))
         self._free_from = np.zeros(spec.nodes)
-        self._job_of = np.repeat(np.arange(len(self._jobs)), [len(rows) for rows in self._jobs])
+        self._job_of, self._rack_of, self._switch_of = (
+            np.repeat(np.arange(len(places)), [len(rows) for rows in places])
+            for places in (self._jobs, self._racks, self._switches)
+        )
         if spec.scripted is not None:
             self._put_script()
 
@@ -61,9 +80,11 @@ class Schedule:
     ) -> None:
         repair = self._spec.repair_median * float(np.exp(self._spec.repair_sigma * rng.standard_normal()))
         back = failure + 1 + round(repair)
-        vanishing = 0.12 * float(rng.random() < 0.5)
+        dark, vanishing = failure, VANISHING * float(rng.random() < 0.5)
+        if rng.random() < DARK_SHARE:
+            dark, vanishing = failure - round(float(rng.uniform(*DARK_OF_LEAD)) * (failure - onset)), 0.0
         self.faults.append(Fault(self._names[row], FAULT_CLASSES[kind], onset, failure, back))
-        self._episodes.append(Failing(row, kind, onset, failure, back, amplitude, shape, vanishing))
+        self._episodes.append(Failing(row, kind, onset, failure, back, amplitude, shape, vanishing, dark))
         restart = failure + int(rng.integers(20, 60))
         self._idle(np.setdiff1d(self._jobs[self._job_of[row]], [row]), failure, restart)
 
@@ -93,26 +114,25 @@ class Schedule:
         for onset, row in self._strikes(spec.fault_rate, first, steps, spec.nodes):
             kind = int(rng.choice(len(FAULT_CLASSES), p=list(FAULT_SHARES.values())))
             sudden = bool(rng.random() < spec.sudden_share)
-            lead = (
-                0
-                if sudden
-                else max(1, round(spec.lead_median * float(np.exp(spec.lead_sigma * rng.standard_normal()))))
-            )
-            amplitude = float(np.exp(0.4 * rng.standard_normal()))
-            shape = float(rng.uniform(0.3, 1.2))
-            for struck in self._burst(row):
+            lead = 0 if sudden else max(1, round(self._lognormal(spec.lead_median, spec.lead_sigma)))
+            amplitude = self._lognormal(1.0, AMPLITUDE_SIGMA)
+            shape = float(rng.uniform(*GROWTH))
+            for struck in self._burst(row, FAULT_CLASSES[kind]):
                 if self._free_from[struck] <= onset:
                     self._add_fault(rng, struck, kind, onset, onset + lead, amplitude, shape)
                     self._free_from[struck] = self.faults[-1].back + 1
 
-    def _burst(self, row: int) -> list[int]:
-        """The node itself, or with some of its rack when the event is one of rack, switch or power."""
+    def _burst(self, row: int, kind: FaultClass) -> list[int]:
+        """The node itself, or some of its switch with it when links fail, of its rack (power, cooling) otherwise."""
         share = self._spec.burst_share
         if self._rng.random() >= share / (BURST_NODES_MEAN - (BURST_NODES_MEAN - 1) * share):
             return [row]
-        rack = self._racks[int(np.searchsorted([rows[-1] for rows in self._racks], row))]
-        others = self._rng.permutation(rack[rack != row])[: int(self._rng.integers(1, 2 * BURST_NODES_MEAN - 2))]
+        near = self._switches[self._switch_of[row]] if kind == "link" else self._racks[self._rack_of[row]]
+        others = self._rng.permutation(near[near != row])[: int(self._rng.integers(1, 2 * BURST_NODES_MEAN - 2))]
         return [row, *others.tolist()]
+
+    def _lognormal(self, median: float, sigma: float) -> float:
+        return median * float(np.exp(sigma * self._rng.standard_normal()))
 
     def _draw_look_alikes(self, first: int, steps: int) -> None:
         rate, rng = self._spec.look_alike_rate, self._rng
@@ -121,10 +141,14 @@ class Schedule:
             self._episodes.append(HotRoom(self._racks[rack], start, end, float(rng.uniform(3, 9))))
             self._note(self._racks[rack], "hot_room", start, end)
         for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
-            end = start + round(300 * float(np.exp(0.6 * rng.standard_normal())))
-            chatter = float(0.3 * np.exp(0.7 * rng.standard_normal()))
+            end = start + int(rng.geometric(1 / CHATTER_STEPS))
+            chatter = self._lognormal(CHATTER_MEDIAN, CHATTER_SIGMA)
             self._episodes.append(Chatter(row, start, end, int(rng.integers(len(CHATTERERS))), chatter))
             self._note([row], "noisy_counter", start, end)
+        for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
+            end = start + int(rng.geometric(1 / GAP_STEPS))
+            self._episodes.append(Gap(row, start, end))
+            self._note([row], "exporter_gap", start, end)
         for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
             self._service(row, start, "driver_update", dark=int(rng.integers(2, 6)), away=int(rng.integers(8, 25)))
         for start, row in self._free(self._strikes(rate, first, steps, self._spec.nodes)):
@@ -141,7 +165,10 @@ class Schedule:
         self._note([row], kind, start, back)
 
     def _write_checkpoints(self, latents: Latents, first: int) -> None:
-        steps = np.arange(first, first + latents.load.shape[0])
-        for rows, phase in zip(self._jobs, self._phase, strict=True):
-            writing = (steps + phase) % self._spec.checkpoint_every < self._spec.checkpoint_steps
-            latents.writing[np.ix_(writing, rows)] = latents.load[np.ix_(writing, rows)]
+        phase = self._phase[self._job_of]
+        steps = np.arange(first, first + latents.load.shape[0])[:, None]
+        np.multiply(
+            (steps + phase) % self._spec.checkpoint_every < self._spec.checkpoint_steps,
+            latents.load,
+            out=latents.writing,
+        )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 FaultClass = Literal["hbm", "link", "pcie", "thermal", "memory_leak", "disk", "power"]
-LookAlike = Literal["job_stop", "checkpoint_burst", "hot_room", "driver_update", "noisy_counter", "maintenance"]
+LookAlike = Literal["job_stop", "hot_room", "driver_update", "noisy_counter", "maintenance", "exporter_gap"]
 
 #: Share of each fault class; the source is the failure statistics of the Llama 3 run and of RSC-1/2.
 FAULT_SHARES: Mapping[FaultClass, float] = MappingProxyType(

@@ -15,6 +15,7 @@ from experiments.fleet import (
     INDEX,
     METRICS,
     NAMES,
+    Fault,
     FaultClass,
     Fleet,
     FleetSpec,
@@ -72,16 +73,38 @@ def test_lead_times_follow_the_lognormal_law(told: Fleet) -> None:
 
 def test_every_look_alike_exists(told: Fleet) -> None:
     seen = Counter(benign.kind for benign in told.look_alikes)
-    assert set(seen) == {"job_stop", "hot_room", "driver_update", "noisy_counter", "maintenance"}
+    assert set(seen) == {"job_stop", "hot_room", "driver_update", "noisy_counter", "maintenance", "exporter_gap"}
     assert min(seen.values()) >= 20
 
 
-def test_some_faults_strike_several_nodes_of_a_rack(told: Fleet) -> None:
-    racks = {name: row // told.spec.rack_nodes for row, name in enumerate(told.names)}
-    together = Counter((racks[f.node], f.onset, f.failure, f.fault_class) for f in told.faults)
-    in_bursts = sum(number for number in together.values() if number > 1)
-    assert max(together.values()) == 4
-    assert in_bursts / len(told.faults) == pytest.approx(0.12, abs=0.05)
+def bursts(fleet: Fleet) -> list[list[Fault]]:
+    """The faults that came together."""
+    together: dict[tuple[int, int, str], list[Fault]] = {}
+    for fault in fleet.faults:
+        together.setdefault((fault.onset, fault.failure, fault.fault_class), []).append(fault)
+    return [faults for faults in together.values() if len(faults) > 1 and not faults[0].sudden]
+
+
+def test_some_faults_strike_several_nodes(told: Fleet) -> None:
+    gradual = sum(not fault.sudden for fault in told.faults)
+    found = bursts(told)
+    assert max(map(len, found)) == 4
+    assert sum(map(len, found)) / gradual == pytest.approx(0.12, abs=0.05)
+
+
+def test_a_burst_of_links_is_a_switchs_and_any_other_a_racks(told: Fleet) -> None:
+    def place(size: int) -> dict[str, int]:
+        parts = np.array_split(np.array(told.names), -(-len(told.names) // size))
+        return {name: number for number, part in enumerate(parts) for name in part.tolist()}
+
+    rack, switch = place(told.spec.rack_nodes), place(told.spec.switch_nodes)
+    racks_of_links, apart = [], 0
+    for faults in bursts(told):
+        near = switch if faults[0].fault_class == "link" else rack
+        apart += len({near[fault.node] for fault in faults}) > 1
+        racks_of_links += [len({rack[fault.node] for fault in faults})] * (near is switch)
+    assert apart <= 0.1 * len(bursts(told)), "but for those that came together by chance"
+    assert max(racks_of_links) > 1, "a switch is of several racks"
 
 
 def test_a_node_has_one_fault_at_a_time(told: Fleet) -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from experiments.fleet.episodes import Chatter, Episode, Failing, HotRoom, Idle, Service, covered
+from experiments.fleet.episodes import Chatter, Episode, Failing, Gap, HotRoom, Idle, Service, covered
 from experiments.fleet.latents import CHATTERERS, Latents
 from experiments.fleet.schedule import Schedule
 from experiments.fleet.spec import FAULT_CLASSES, FleetSpec, ScriptedFault
@@ -28,13 +28,14 @@ def changed(latents: Latents) -> set[str]:
     return {f.name for f in fields(Latents) if not np.array_equal(getattr(latents, f.name), getattr(calm, f.name))}
 
 
-FAILING = Failing(row=1, class_index=0, onset=10, failure=60, back=90, amplitude=1.2, shape=0.5, vanishing=0.1)
+FAILING = Failing(row=1, class_index=0, onset=10, failure=60, back=90, amplitude=1.2, shape=0.5, vanishing=0.1, dark=55)
 EPISODES: list[Episode] = [
     FAILING,
     Idle(np.array([0, 2]), 15, 75),
     HotRoom(np.array([0, 1]), 20, 110, 6.0),
     Chatter(3, 5, 95, 1, 0.4),
     Service(2, 12, 30, 66),
+    Gap(0, 25, 80),
 ]
 
 
@@ -82,12 +83,16 @@ def test_signs_grow_until_the_failure_then_the_node_is_down_then_it_restarts() -
     assert (latents.loss[60:90, 1] == 1).all()
     assert not latents.loss[90:].any()
     assert np.argwhere(latents.restarted).tolist() == [[90, 1]]
-    assert latents.gpu_loss[59, 1] == pytest.approx(0.1)
+    assert latents.gpu_loss[54, 1] == pytest.approx(0.1 * 0.9**0.5)
+    assert (latents.gpu_loss[55:60, 1] == 1).all()
+    assert not latents.gpu_loss[60:].any()
     assert not latents.severity[:, :, [0, 2, 3]].any()
 
 
 def test_a_sudden_fault_gives_no_sign() -> None:
-    sudden = Failing(row=1, class_index=0, onset=30, failure=30, back=50, amplitude=1.2, shape=0.5, vanishing=0.1)
+    sudden = Failing(
+        row=1, class_index=0, onset=30, failure=30, back=50, amplitude=1.2, shape=0.5, vanishing=0.1, dark=30
+    )
     latents = painted(sudden, 0, LONG)
     assert changed(latents) == {"loss", "restarted"}
     assert (latents.loss[30:50, 1] == 1).all()

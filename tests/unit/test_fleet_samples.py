@@ -18,11 +18,13 @@ PLAIN = FleetSpec(nodes=6, seed=1, fault_rate=0, look_alike_rate=0, missing=0, j
 
 def observed(latents: Latents, missing: float = 0.0, interval_s: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
     spec = FleetSpec(nodes=latents.load.shape[1], missing=missing, interval_s=interval_s)
-    return Observer(spec, np.random.default_rng(0)).chunk(latents)
+    values = np.empty((*latents.load.shape, len(METRICS)), np.float32)
+    Observer(spec, 0, spec.nodes, np.random.default_rng(0)).chunk(latents, values)
+    return values
 
 
 def level(latents: Latents, name: str) -> np.ndarray:  # type: ignore[type-arg]
-    values: np.ndarray = Levels(latents, latents.load).values[..., INDEX[name]]  # type: ignore[type-arg]
+    values: np.ndarray = Levels(latents, latents.load).values[INDEX[name]]  # type: ignore[type-arg]
     return values
 
 
@@ -46,7 +48,7 @@ def test_a_calm_busy_node_is_at_its_busy_level_and_an_idle_one_at_its_idle_level
 def test_each_fault_class_moves_metrics_and_worse_moves_them_further(kind: int) -> None:
     calm, some, more = (Latents.calm(1, 1) for _ in range(3))
     some.severity[kind], more.severity[kind] = 0.4, 1.0
-    base, near, far = (Levels(latents, latents.load).values[0, 0] for latents in (calm, some, more))
+    base, near, far = (Levels(latents, latents.load).values[:, 0, 0] for latents in (calm, some, more))
     moved = np.flatnonzero(far != base)
     assert len(moved) >= 2
     assert (np.abs(far - base)[moved] >= np.abs(near - base)[moved]).all()
@@ -73,16 +75,16 @@ def test_even_a_grotesque_fault_keeps_levels_within_nature() -> None:
         "DCGM_FI_DEV_POWER_USAGE",
         "node_hwmon_fan_rpm",
     ):
-        assert values[0, 0, INDEX[name]] >= 0
+        assert values[INDEX[name], 0, 0] >= 0
 
 
 def test_a_hot_room_warms_many_metrics_but_counts_no_errors() -> None:
     latents = Latents.calm(1, 1)
     latents.ambient[:] = 5
     change = Levels(latents, latents.load).values - Levels(Latents.calm(1, 1), latents.load).values
-    assert change[0, 0, INDEX["node_hwmon_temp_celsius"]] == pytest.approx(5)
-    assert change[0, 0, INDEX["node_hwmon_fan_rpm"]] > 0
-    assert not change[..., EVENTS].any()
+    assert change[INDEX["node_hwmon_temp_celsius"], 0, 0] == pytest.approx(5)
+    assert change[INDEX["node_hwmon_fan_rpm"], 0, 0] > 0
+    assert not change[EVENTS].any()
 
 
 def test_nodes_differ_by_offsets_that_stay() -> None:

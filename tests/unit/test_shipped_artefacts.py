@@ -51,7 +51,7 @@ def watched(predictor: Predictor, seed: int) -> NDArray[np.float64]:
     return seen
 
 
-@pytest.mark.parametrize("seed", [1, 2, 7])
+@pytest.mark.parametrize("seed", [2, 5, 7])
 def test_the_failing_node_of_the_demonstration_is_foreseen_and_the_others_are_left_alone(seed: int) -> None:
     probability = watched(load_artefact(), seed)
     failing = probability[ONSET:, FAILING]

@@ -1,0 +1,191 @@
+"""The goals G1 to G7 as they were registered before anything was measured, and what runs say of each.
+
+A goal is one or several bars, each on a figure of one place: a profile, a case of the predictor, a real trace or not. A
+call that ran some of the places measures the bars that stand there; a goal is told as ``complete`` when all of its bars
+were measured. Where there are several, its own value and bar are those of the bar with the least margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from experiments.policy_lab.runs import Runs
+from experiments.policy_lab.statistics import Estimate, saved, share_of_gain, waste_of
+
+OURS: Final = "hazard+break-even"
+#: The name of ``believes-claims`` where the claims are true: a policy that knows the truth.
+KNOWING: Final = "knows-the-truth"
+AMPLE: Final = "llama3-16k-ample"
+SCARCE: Final = "llama3-16k"
+SMALL: Final = "small-256"
+#: Regret and the share kept are asked of both.
+REGRET_PROFILES: Final = (SCARCE, SMALL)
+REGRET_CASES: Final = (
+    "honest",
+    "weak",
+    "lie10",
+    "lie05",
+    "fa1",
+    "fa10",
+    "burst",
+    "turn",
+    "turn0",
+    "cycle",
+    "short",
+)
+_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is measured."""
+
+    profile: str
+    case: str = "honest"
+    traced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a goal.
+
+    Parameters
+    ----------
+    measure : ``saved`` is the waste saved against the other policy; ``low`` the lower 95 % end of that; ``share`` the
+        part of the other policy's gain over Young.
+    """
+
+    goal: str
+    place: Place
+    measure: Literal["saved", "low", "share"]
+    policy: str
+    against: str
+    bar: float
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        place = ", ".join([self.place.profile, self.place.case, *(["real trace"] if self.place.traced else [])])
+        words = {"saved": "waste saved against", "low": "lower 95 % end against", "share": "share of the gain of"}
+        return f"{place}: {self.policy}, {words[self.measure]} {self.against}"
+
+    def told_by(self, runs: Runs) -> bool:
+        """Whether the policies that it compares were run."""
+        return {self.policy, self.against, "young"} <= set(runs.policies)
+
+    def of(self, runs: Runs) -> Estimate | None:
+        """The figure; nothing where a share of a gain is asked that is too small to have one."""
+        waste, against = waste_of(runs, self.policy), waste_of(runs, self.against)
+        if self.measure != "share":
+            return saved(waste, against)
+        young = waste_of(runs, "young")
+        return share_of_gain(waste, against, young) if worth_knowing(saved(against, young)) else None
+
+
+#: What the truth must be worth before a share of it is asked for: the 1 % that regret may cost.
+WORTH: Final = 0.01
+
+
+def worth_knowing(gain: Estimate) -> bool:
+    """Whether there is a gain of which a share can be kept, beyond the bound of regret and beyond doubt."""
+    return gain.low > WORTH
+
+
+def _regret() -> Iterable[Bar]:
+    for profile in REGRET_PROFILES:
+        for case in REGRET_CASES:
+            place = Place(profile, case)
+            yield Bar("G4", place, "low", OURS, "young", -0.01)
+            yield Bar("G4", place, "share", OURS, KNOWING, 0.80 if case == "weak" else 0.90)
+
+
+#: Every bar, in the order of the goals.
+BARS: Final[tuple[Bar, ...]] = (
+    Bar("G1", Place(AMPLE), "saved", OURS, "young", 0.30),
+    Bar("G1", Place(AMPLE), "saved", OURS, "best-fixed", 0.30),
+    Bar("G1", Place(AMPLE), "share", OURS, "oracle-same-recall", 0.80),
+    Bar("G1", Place(SCARCE), "saved", OURS, "young", 0.18),
+    Bar("G1", Place(SCARCE), "share", OURS, "oracle-same-recall", 0.88),
+    Bar("G2", Place(AMPLE, traced=True), "saved", OURS, "young", 0.25),
+    Bar("G2", Place(AMPLE, traced=True), "share", OURS, "oracle-same-recall", 0.75),
+    Bar("G3", Place(AMPLE, "weak"), "saved", OURS, "young", 0.07),
+    *_regret(),
+    Bar("G5", Place(SMALL), "saved", "hazard", "young", 0.15),
+    Bar("G6", Place(AMPLE), "saved", "in-memory+break-even", "in-memory", 0.20),
+    Bar("G7", Place(SCARCE), "saved", "elastic", "young", 0.40),
+)
+
+
+def policies_at(place: Place) -> tuple[str, ...]:
+    """The policies that the bars of a place need, Young first; the one that knows the truth is run apart.
+
+    >>> policies_at(Place("llama3-16k-ample", "weak"))
+    ('young', 'hazard+break-even')
+    """
+    named = ["young"]
+    for bar in BARS:
+        if bar.place == place:
+            named += [bar.policy, bar.against]
+    return tuple(name for name in dict.fromkeys(named) if name != KNOWING)
+
+
+def asks_for_truth(place: Place) -> bool:
+    """Whether a bar of the place is a share of what a policy that knows the truth gains."""
+    return any(bar.place == place and bar.against == KNOWING for bar in BARS)
+
+
+def places() -> tuple[Place, ...]:
+    """Every place that has a bar, in order."""
+    return tuple(dict.fromkeys(bar.place for bar in BARS))
+
+
+def with_knowing(runs: Runs, knowing: Runs) -> Runs:
+    """Put the runs of a policy that knows the truth beside the others, under the name :data:`KNOWING`.
+
+    Raises
+    ------
+    ValueError
+        When they are not of the same seeds and the same time, and so not paired.
+    """
+    if (runs.seeds, runs.wall_s) != (knowing.seeds, knowing.wall_s):
+        raise ValueError("runs of other seeds or of another length are not paired")
+    return Runs(
+        policies=(*runs.policies, KNOWING),
+        seeds=runs.seeds,
+        wall_s=runs.wall_s,
+        seconds=np.concatenate([runs.seconds, knowing.seconds[:1]]),
+        counts={name: np.concatenate([each, knowing.counts[name][:1]]) for name, each in runs.counts.items()},
+    )
+
+
+def goals(measured: Mapping[Place, Runs]) -> dict[str, dict[str, Any]]:
+    """Every goal of which the runs measure a bar, as JSON values."""
+    told: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(bar.goal for bar in BARS):
+        bars = [bar for bar in BARS if bar.goal == name]
+        ran = [bar for bar in bars if bar.place in measured and bar.told_by(measured[bar.place])]
+        found = [(bar, bar.of(measured[bar.place])) for bar in ran]
+        parts = [_part(bar, estimate) for bar, estimate in found if estimate is not None]
+        if parts:
+            told[name] = goal(parts, complete=len(ran) == len(bars))
+    return told
+
+
+def goal(parts: list[dict[str, Any]], complete: bool) -> dict[str, Any]:
+    """One goal from its measured bars.
+
+    >>> goal([{"what": "a", "value": 0.5, "bar": 0.3}, {"what": "b", "value": 0.9, "bar": 0.88}], True)["what"]
+    'b'
+    """
+    least = min(parts, key=lambda part: part["value"] - part["bar"])
+    told = {**least, "met": all(part["value"] >= part["bar"] for part in parts)}
+    return {**told, "complete": complete, **({"parts": parts} if len(parts) > 1 or not complete else {})}
+
+
+def _part(bar: Bar, estimate: Estimate) -> dict[str, Any]:
+    value = estimate.low if bar.measure == "low" else estimate.value
+    return {"what": bar.what, "value": round(value, _DIGITS), "bar": bar.bar, "ci95": estimate.interval}

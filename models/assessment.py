@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +133,10 @@ class Assessor:
     def _choose(self, offset: int, choice: ModelChoice) -> list[Conclusion]:
         """Another model from the next frame on; that it is so, or why not, is told at once. Incidents stay open."""
         self.state.counts["models"] += 1
-        return [self._counts(Cause(self.partition, offset))] if self.models.choose(choice) else []
+        if not self.models.choose(choice):
+            return []
+        told = self._counts(Cause(self.partition, offset))
+        return [told if self.state.now > -np.inf else replace(told, ts=choice.ts)]
 
     def _tick(self, offset: int, tick: TelemetryTick) -> list[Conclusion]:
         """Time passes: nodes that fell silent become unknown, and the counts are told.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from infra.observer.view import Told, View
-from models.records import Assessment, Command, Incident, Membership, Outcome, Reason
+from models.records import Assessment, Command, Incident, InventoryModel, Membership, Outcome, Reason
 
 Sentence = tuple[str, str]
 _NUMBERS_MAX = 4
@@ -28,6 +28,8 @@ def sentence(told: Told, look: Callable[[str], Assessment | None]) -> Sentence |
             return _outcome(told)
         case Membership(state="vacated"):
             return told.node, f"runs nothing of {told.job} any more"
+        case InventoryModel():
+            return "model", f"{told.role}: {'none' if told.digest is None else f'{told.digest[:16]}… is chosen'}"
     return None
 
 

@@ -232,6 +232,7 @@ class Session:
             "live_s": live_s,
             **summary.frames(view, self._tallies, self._place.before),
             "latency_ms": view.latency_ms(),
+            "models": view.models(),
             "commands": summary.commands(view),
             "outcomes": dict(view.outcomes),
             "job": None if job is None else summary.job_of(job),

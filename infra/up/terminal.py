@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -64,6 +64,8 @@ def _figures(summary: dict[str, Any]) -> Table:
         f" ({summary['late']:,} late, {summary['duplicates']:,} duplicates, {summary['dead_letters']:,} dead letters)",
     )
     table.add_row("history", f"{history['produced']:,} sent, {history['assessed']:,} assessed")
+    for name, what in _models(summary["models"]):
+        table.add_row(name, what)
     table.add_row("telemetry → assessment", _latency(latency["assessment"]))
     table.add_row("cause → command", _latency(latency["command"]))
     orders = ", ".join(command["action"] for command in summary["commands"]) or "none"
@@ -77,6 +79,22 @@ def _figures(summary: dict[str, Any]) -> Table:
             f"{job['lost_steps']:,} steps done again",
         )
     return table
+
+
+def _models(models: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """A line for the model in use, for a choice that was refused, and for the shadow; nothing where none was told."""
+    if models["active"]:
+        yield "model", ", ".join(f"{digest[:16]}…" for digest in models["active"])
+    for why in models["refused"]:
+        yield "refused model", why
+    shadow = models["shadow"]
+    if shadow is not None:
+        mean = "–" if shadow["mean_difference"] is None else f"{shadow['mean_difference']:.4f}"
+        yield (
+            "shadow model",
+            f"{shadow['digest'][:16]}…: {shadow['compared']:,} compared, mean |ΔP| {mean}, P ≥ θ by the active alone "
+            f"{shadow['active_only']:,}, by the shadow alone {shadow['shadow_only']:,}",
+        )
 
 
 def _latency(pair: dict[str, float | None]) -> str:

@@ -8,12 +8,23 @@ from dataclasses import replace
 import pytest
 
 from connectors.codecs.records import encode_record
-from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT
+from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
 from infra.observer.fleet import POINTS_MAX, natural_key
 from infra.observer.job import COMMANDS_MAX, LOSSES_MAX, JobView
 from infra.observer.record import LogRecord
 from infra.observer.view import View
-from models.records import Assessment, Cause, Counts, Incident, InventoryNode, Membership, NodeFate, Tick
+from models.records import (
+    Assessment,
+    Cause,
+    Counts,
+    Incident,
+    InventoryModel,
+    InventoryNode,
+    Membership,
+    NodeFate,
+    ShadowCounts,
+    Tick,
+)
 from tests.observed_story import (
     ALARM_S,
     BAD,
@@ -109,6 +120,32 @@ def test_counts_are_the_newest_of_each_partition_and_add_up(view: View) -> None:
     old = Counts(ts=BEGAN, cause=Cause(0, 0), assessed=1)
     view.fold(LogRecord(ASSESSMENT, 0, 10**6, b"counts", encode_record(old), BEGAN))
     assert view.counted()["assessed"] == 2 * 8 * 60
+
+
+def test_models_are_told_over_the_partitions() -> None:
+    view, told = View(), Story()
+    assert view.models() == {"active": [], "refused": [], "shadow": None}
+    for partition, (model, refused) in enumerate([("b" * 64, None), ("a" * 64, "why"), ("b" * 64, "why")]):
+        shadow = ShadowCounts(
+            digest="s" * 64, compared=10 * partition, difference=0.5 * partition, active_only=1, shadow_only=2
+        )
+        counts = Counts(ts=BEGAN, cause=Cause(partition, 1), model=model, refused=refused, shadow=shadow)
+        view.fold(LogRecord(ASSESSMENT, partition, 1, b"counts", encode_record(counts), BEGAN))
+    assert view.models() == {
+        "active": ["a" * 64, "b" * 64],
+        "refused": ["why"],
+        "shadow": {
+            "digest": "s" * 64,
+            "compared": 30,
+            "mean_difference": 0.05,
+            "active_only": 3,
+            "shadow_only": 6,
+        },
+    }
+    choice = InventoryModel(role="shadow", digest=None, at=BEGAN)
+    assert view.fold(told.append(INVENTORY, choice, BEGAN, "model/shadow")) == choice
+    assert view.jobs == {}
+    assert view.overview()["models"] == view.models()
 
 
 def test_latencies_run_from_the_source_time_to_the_append_time(view: View) -> None:

@@ -14,7 +14,7 @@ from memory_publisher import MemoryPublisher
 from connectors.codecs.records import decode_event, encode_inventory
 from connectors.kafka import topics
 from connectors.kafka.partitioning import partition_of
-from models.records import InventoryNode, Membership, Tick
+from models.records import InventoryModel, InventoryNode, Membership, Tick
 from streams.batch import Partition
 from streams.owner import Owner
 
@@ -29,9 +29,9 @@ class MemoryInventory:
         self.waiting: list[tuple[bytes, bytes | None]] = []
         self.offset = 0
 
-    def put(self, *nodes: InventoryNode | bytes | None) -> None:
+    def put(self, *nodes: InventoryNode | InventoryModel | bytes | None) -> None:
         for node in nodes:
-            raw = encode_inventory(node) if isinstance(node, InventoryNode) else node
+            raw = node if isinstance(node, bytes | None) else encode_inventory(node)
             self.waiting.append((b"key", raw))
 
     def consume(self, count: int, timeout: float) -> list[Any]:
@@ -168,6 +168,33 @@ def test_what_cannot_be_read_goes_to_the_dead_letters() -> None:
     rows = copying.turn()
     assert rows[0] == (topics.DEAD_LETTER, None, b"key", b"nonsense")
     assert len(rows) == 3
+
+
+def choice(digest: str | None, at: float = T, role: Any = "active") -> InventoryModel:
+    return InventoryModel(role=role, digest=digest, at=at)
+
+
+def test_a_model_that_is_chosen_is_told_to_every_telemetry_partition_held_and_to_no_other() -> None:
+    held = {Partition(topics.TELEMETRY, 0), Partition(topics.TELEMETRY, 2), Partition(topics.EVENT, 1)}
+    copying = Copying(held)
+    copying.inventory.put(choice("d" * 64))
+    rows = copying.turn()
+    assert [row[:3] for row in rows] == [(topics.TELEMETRY, 0, b"model"), (topics.TELEMETRY, 2, b"model")]
+    told = {"v": 1, "kind": "model", "role": "active", "digest": "d" * 64, "ts": T}
+    assert [json.loads(row[3]) for row in rows] == [told, told]
+
+
+def test_a_partition_that_comes_later_is_told_the_newest_model_of_each_role() -> None:
+    copying = Copying(set())
+    copying.inventory.put(choice("a"), choice("s", role="shadow"), choice("b", T + 1), choice(None, T + 2, "shadow"))
+    assert copying.turn() == []
+    copying.lanes.held = {Partition(topics.TELEMETRY, 1)}
+    told = [json.loads(value) for _, _, _, value in copying.turn()]
+    assert [(one["role"], one["digest"], one["ts"]) for one in told] == [
+        ("active", "b", T + 1),
+        ("shadow", None, T + 2),
+    ]
+    assert copying.turn() == []
 
 
 def test_tombstones_are_passed_over() -> None:

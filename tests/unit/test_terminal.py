@@ -34,6 +34,7 @@ SUMMARY: dict[str, Any] = {
     "dead_letters": 1,
     "history": {"produced": 48_000, "assessed": 47_999},
     "latency_ms": {"assessment": {"p50": 4.4, "p99": 61.6}, "command": {"p50": None, "p99": None}},
+    "models": {"active": ["d" * 64], "refused": [], "shadow": None},
     "commands": [{"action": "CHECKPOINT"}, {"action": "MIGRATE"}, {"action": "RESTORE"}],
     "outcomes": {"done": 6, "failed": 1},
     "job": {"steps": 1440, "restarts": 1, "resumed_from_step": 1360, "lost_steps": 32},
@@ -87,9 +88,10 @@ def test_a_long_line_is_not_broken(capsys: pytest.CaptureFixture[str], clock: Cl
 
 def test_every_figure_of_the_summary_is_there(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
     lines = summarised(capsys, clock)
-    assert lines[:7] == [
+    assert lines[:8] == [
         "frames 12,960 produced, 12,950 assessed, 3 lost (2 late, 4 duplicates, 1 dead letters)",
         "history 48,000 sent, 47,999 assessed",
+        f"model {'d' * 16}…",
         "telemetry → assessment p50 4 ms, p99 62 ms",
         "cause → command not measured (no live source time)",
         "commands CHECKPOINT, MIGRATE, RESTORE",
@@ -99,7 +101,7 @@ def test_every_figure_of_the_summary_is_there(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_ledger_shows_what_took_time_with_its_share(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
-    lines = summarised(capsys, clock)[7:]
+    lines = summarised(capsys, clock)[8:]
     assert lines == [
         "ledger: 60.0 s of the job",
         "bucket seconds share",
@@ -108,6 +110,25 @@ def test_the_ledger_shows_what_took_time_with_its_share(capsys: pytest.CaptureFi
         "restart 4.50 7.5 %",
         "4.5 s spent in place of 60.0 s",
     ]
+
+
+def test_a_shadow_and_a_refused_choice_are_told(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
+    shadow = {"digest": "e" * 64, "compared": 1200, "mean_difference": 0.0213, "active_only": 3, "shadow_only": 17}
+    models = {"active": ["a" * 64, "d" * 64], "refused": ["active bad: not there"], "shadow": shadow}
+    lines = summarised(capsys, clock, models=models)[2:5]
+    assert lines == [
+        f"model {'a' * 16}…, {'d' * 16}…",
+        "refused model active bad: not there",
+        f"shadow model {'e' * 16}…: 1,200 compared, mean |ΔP| 0.0213, P ≥ θ by the active alone 3, "
+        "by the shadow alone 17",
+    ]
+    nothing_yet = {**models, "shadow": {**shadow, "compared": 0, "mean_difference": None}}
+    assert "mean |ΔP| –," in summarised(capsys, clock, models=nothing_yet)[4]
+
+
+def test_where_no_model_was_told_no_line_is(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
+    lines = summarised(capsys, clock, models={"active": [], "refused": [], "shadow": None})
+    assert not any("model" in line for line in lines)
 
 
 def test_without_a_job_nothing_is_said_of_one(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:

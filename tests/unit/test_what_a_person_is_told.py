@@ -20,7 +20,7 @@ from infra.cli.topics import lines_of
 from infra.diagnosis import Finding, examine
 from infra.settings import Settings, load
 from infra.up.narrator import sentence
-from models.records import Membership, Reason
+from models.records import InventoryModel, Membership, Reason
 from tests.observed_story import BAD, BEGAN, JOB, SPARE, command, outcome
 
 # -- the narrator
@@ -28,6 +28,14 @@ from tests.observed_story import BAD, BEGAN, JOB, SPARE, command, outcome
 
 def said(record: Any) -> tuple[str, str] | None:
     return sentence(record, lambda _: None)
+
+
+def test_a_model_that_is_chosen_is_told() -> None:
+    assert said(InventoryModel(role="active", digest="d" * 64, at=BEGAN)) == (
+        "model",
+        f"active: {'d' * 16}… is chosen",
+    )
+    assert said(InventoryModel(role="shadow", digest=None, at=BEGAN)) == ("model", "shadow: none")
 
 
 def test_orders_say_who_is_to_do_what_and_why() -> None:

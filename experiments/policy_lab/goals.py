@@ -11,14 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import numpy as np
-
+from experiments.policy_lab.names import KNOWS_TRUTH
 from experiments.policy_lab.runs import Runs
 from experiments.policy_lab.statistics import Estimate, saved, share_of_gain, waste_of
 
 OURS: Final = "hazard+break-even"
-#: The name of ``believes-claims`` where the claims are true: a policy that knows the truth.
-KNOWING: Final = "knows-the-truth"
 AMPLE: Final = "llama3-16k-ample"
 SCARCE: Final = "llama3-16k"
 SMALL: Final = "small-256"
@@ -100,7 +97,7 @@ def _regret() -> Iterable[Bar]:
         for case in REGRET_CASES:
             place = Place(profile, case)
             yield Bar("G4", place, "low", OURS, "young", -0.01)
-            yield Bar("G4", place, "share", OURS, KNOWING, 0.80 if case == "weak" else 0.90)
+            yield Bar("G4", place, "share", OURS, KNOWS_TRUTH, 0.80 if case == "weak" else 0.90)
 
 
 #: Every bar, in the order of the goals.
@@ -121,7 +118,7 @@ BARS: Final[tuple[Bar, ...]] = (
 
 
 def policies_at(place: Place) -> tuple[str, ...]:
-    """The policies that the bars of a place need, Young first; the one that knows the truth is run apart.
+    """The policies that the bars of a place need, Young first.
 
     >>> policies_at(Place("llama3-16k-ample", "weak"))
     ('young', 'hazard+break-even')
@@ -130,36 +127,12 @@ def policies_at(place: Place) -> tuple[str, ...]:
     for bar in BARS:
         if bar.place == place:
             named += [bar.policy, bar.against]
-    return tuple(name for name in dict.fromkeys(named) if name != KNOWING)
-
-
-def asks_for_truth(place: Place) -> bool:
-    """Whether a bar of the place is a share of what a policy that knows the truth gains."""
-    return any(bar.place == place and bar.against == KNOWING for bar in BARS)
+    return tuple(dict.fromkeys(named))
 
 
 def places() -> tuple[Place, ...]:
     """Every place that has a bar, in order."""
     return tuple(dict.fromkeys(bar.place for bar in BARS))
-
-
-def with_knowing(runs: Runs, knowing: Runs) -> Runs:
-    """Put the runs of a policy that knows the truth beside the others, under the name :data:`KNOWING`.
-
-    Raises
-    ------
-    ValueError
-        When they are not of the same seeds and the same time, and so not paired.
-    """
-    if (runs.seeds, runs.wall_s) != (knowing.seeds, knowing.wall_s):
-        raise ValueError("runs of other seeds or of another length are not paired")
-    return Runs(
-        policies=(*runs.policies, KNOWING),
-        seeds=runs.seeds,
-        wall_s=runs.wall_s,
-        seconds=np.concatenate([runs.seconds, knowing.seconds[:1]]),
-        counts={name: np.concatenate([each, knowing.counts[name][:1]]) for name, each in runs.counts.items()},
-    )
 
 
 def goals(measured: Mapping[Place, Runs]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""The paper's three experiments and its quick checks, each beside what was claimed."""

@@ -1,0 +1,53 @@
+"""What a policy holds of the predictor: by its claims, by what it earned, or by the truth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.compiled import compiled
+from experiments.policy_lab.draws import Draws
+from experiments.policy_lab.rule import EARNED, TRUTH, Rule
+from experiments.policy_lab.state import Memory, World
+from models import trust as trusted
+from models.trust import Trust
+
+believed = compiled(trusted.believed)
+believed_recall = compiled(trusted.believed_recall)
+stretch = compiled(trusted.stretch)
+
+
+class Belief(NamedTuple):
+    """The chance that a sparse and a dense alarm is true, the share of failures foreseen, the median lead (s)."""
+
+    sparse: float
+    dense: float
+    recall: float
+    median_s: float
+
+
+@compiled
+def beliefs(world: World, rule: Rule, trust: Trust) -> Belief:
+    """Return what the policy holds now."""
+    if rule.trust == EARNED:
+        median_s = world.claimed_median_s * stretch(trust)
+        return Belief(believed(trust.sparse), believed(trust.dense), believed_recall(trust), median_s)
+    median_s = world.claimed_median_s * (world.true_scale if rule.trust == TRUTH else 1.0)
+    return Belief(world.claimed_precision, world.claimed_precision, world.claimed_recall, median_s)
+
+
+@compiled
+def probability(rule: Rule, belief: Belief, memory: Memory, draws: Draws, alarm: int) -> float:
+    """Return P, the chance that an alarm is true."""
+    if rule.trust == TRUTH:
+        return draws.alarm_truth[alarm]
+    return belief.dense if memory.dense[alarm] else belief.sparse
+
+
+@compiled
+def recall_at(rule: Rule, belief: Belief, draws: Draws, at: float) -> float:
+    """Return r, the share of failures that an alarm precedes."""
+    if rule.trust == TRUTH:
+        return draws.phase_recall[np.searchsorted(draws.phase_at, at, side="right") - 1]
+    return belief.recall

@@ -1,0 +1,122 @@
+"""Time that passes, and what a job has of it: seconds into buckets, checkpoints begun and made durable."""
+
+from __future__ import annotations
+
+from experiments.compiled import compiled
+from experiments.policy_lab.state import (
+    CHECKPOINT,
+    CHECKPOINTS,
+    DEGRADED,
+    DETECT,
+    DETECTION,
+    KEEP,
+    MIGRATION,
+    MOVE,
+    NEVER,
+    PRODUCTIVE,
+    RECOMPUTED,
+    RESTART,
+    RESTARTING,
+    RUN,
+    SAVE,
+    WAIT,
+    WAITING,
+    Memory,
+    World,
+)
+
+
+@compiled
+def pass_time(world: World, state, memory: Memory, until: float, rate: float) -> None:
+    """Let time pass until ``until``, each second of it into one bucket."""
+    passed = until - state.at
+    state.at = until
+    if state.mode == RUN:
+        _work(world, state, memory, passed)
+        state.integral += rate * passed
+        state.kept_for += passed
+    elif state.mode == SAVE or state.mode == KEEP:
+        memory.seconds[CHECKPOINT] += passed
+    elif state.mode == DETECT:
+        memory.seconds[DETECTION] += passed
+    elif state.mode == WAIT:
+        memory.seconds[WAITING] += passed
+    elif state.mode == RESTART:
+        memory.seconds[RESTARTING] += passed
+    elif state.mode == MOVE:
+        memory.seconds[MIGRATION] += passed
+
+
+@compiled
+def _work(world: World, state, memory: Memory, passed: float) -> None:
+    gained = passed * state.active / world.nodes
+    again = min(gained, max(0.0, state.reached - state.work))
+    memory.seconds[RECOMPUTED] += again
+    memory.seconds[PRODUCTIVE] += gained - again
+    memory.seconds[DEGRADED] += passed - gained
+    state.work += gained
+    state.reached = max(state.reached, state.work)
+
+
+@compiled
+def enter(state, mode: int, seconds: float) -> None:
+    """Spend the next seconds otherwise."""
+    state.mode = mode
+    state.mode_ends = state.at + seconds
+
+
+@compiled
+def run_on(state) -> None:
+    """Go back to work; what was put off is decided now."""
+    state.mode = RUN
+    state.mode_ends = NEVER
+    state.review = 1
+
+
+@compiled
+def begin_save(world: World, state, memory: Memory) -> None:
+    """Begin a checkpoint; it counts once it is durable."""
+    state.shot = state.work
+    state.integral = 0.0
+    state.began = state.at
+    memory.counts[CHECKPOINTS] += 1.0
+    enter(state, SAVE, world.cost_s)
+
+
+@compiled
+def begin_keep(world: World, state, memory: Memory) -> None:
+    """Begin a checkpoint to storage, of a job that otherwise saves to its peers' memory."""
+    state.kept_shot = state.work
+    state.kept_for = 0.0
+    memory.counts[CHECKPOINTS] += 1.0
+    enter(state, KEEP, world.keep_cost_s)
+
+
+@compiled
+def make_durable(state) -> None:
+    """Take in that checkpoints became durable."""
+    if state.durable_at <= state.at:
+        state.saved = state.shot
+        state.durable_at = NEVER
+        state.review = 1
+    if state.kept_at <= state.at:
+        state.kept = state.kept_shot
+        state.kept_at = NEVER
+
+
+@compiled
+def unsaved_s(state) -> float:
+    """Return the work since the newest checkpoint, the one that is being written included."""
+    return state.work - (state.shot if state.durable_at < NEVER else state.saved)
+
+
+@compiled
+def lose_work(state, to_storage: bool) -> None:
+    """Go back to the newest durable checkpoint; writing stops."""
+    if to_storage:
+        state.saved = state.kept
+        state.kept_for = 0.0
+    state.work = state.saved
+    state.durable_at = NEVER
+    state.kept_at = NEVER
+    state.integral = 0.0

@@ -1,0 +1,223 @@
+"""Runs of many policies and seeds, side by side, on two threads: compiled code does not hold the interpreter."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.failure_trace.trace import Trace
+from experiments.policy_lab.cases import DAY_S, Case
+from experiments.policy_lab.draws import Draws, Faults, draw, drawn_faults, traced_faults
+from experiments.policy_lab.names import KNOWS_TRUTH, POLICIES
+from experiments.policy_lab.policies import Settings, saves_to_memory
+from experiments.policy_lab.profile import Profile
+from experiments.policy_lab.rule import Rule
+from experiments.policy_lab.runs import BUCKETS, Runs
+from experiments.policy_lab.state import COUNTS, ENDLESS, STATE, Memory, World
+
+THREADS: Final = 2
+#: How early the full oracle knows of a failure (s), beside what a migration or a checkpoint takes.
+FORESIGHT_S: Final = 600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """What all runs of a comparison have in common; faults that a trace gives are the same for every seed."""
+
+    profile: Profile
+    case: Case
+    wall_s: float
+    traced: Faults | None = None
+
+    def draws(self, seed: int) -> Draws:
+        """Draw the chances of one seed."""
+        faults = drawn_faults(self.profile, self.wall_s, seed) if self.traced is None else self.traced
+        return draw(self.profile, self.case, faults, self.wall_s, seed)
+
+
+def setting_of(profile: Profile, case: Case, trace: Trace | None = None) -> Setting:
+    """Return what runs have in common; a trace brings its own nodes, length and mean time between failures.
+
+    Raises
+    ------
+    ValueError
+        If the trace spans no time.
+    """
+    if trace is None:
+        return Setting(profile, case, profile.days * DAY_S)
+    if trace.start.size == 0 or trace.start.max() <= trace.start.min():
+        raise ValueError("the trace has no two faults at different times: there is no time for a job to run in")
+    faults, wall_s = traced_faults(trace)
+    traced = dataclasses.replace(
+        profile,
+        nodes=trace.nodes,
+        mtbf_s=wall_s / faults.at.size,
+        days=wall_s / DAY_S,
+        weibull_shape=weibull_shape(np.diff(faults.at)),
+        min_nodes=None,
+        replica_nodes=None,
+    )
+    return Setting(traced, case, wall_s, faults)
+
+
+def weibull_shape(gaps: NDArray[np.float64]) -> float:
+    """Return the most likely Weibull shape of times between failures; 1 where there are too few to tell."""
+    logs = np.log(np.maximum(gaps, 1.0))
+    if gaps.size < 10 or np.ptp(logs) == 0.0:
+        return 1.0
+    low, high = 0.05, 20.0
+    for _ in range(60):
+        shape = 0.5 * (low + high)
+        powers = np.exp(shape * (logs - logs.max()))
+        excess = float(powers @ logs / powers.sum() - 1.0 / shape - logs.mean())
+        low, high = (shape, high) if excess < 0.0 else (low, shape)
+    return round(0.5 * (low + high), 6)
+
+
+def simulate(
+    profile: Profile,
+    case: Case,
+    policies: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    trace: Trace | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Runs:
+    """Run every policy on every seed.
+
+    Parameters
+    ----------
+    policies :
+        Of ``POLICIES``, or ``KNOWS_TRUTH``.
+    trace :
+        Real faults in place of drawn ones: the job spans its fleet from the first to the last of them, and seeds vary
+        the predictor only.
+    progress :
+        Told how many runs are done, after each seed.
+
+    Raises
+    ------
+    ValueError
+        For an unknown policy, or a trace that spans no time.
+    ArithmeticError
+        If the buckets of a run do not sum to its wall time: a fault of the simulator.
+    """
+    from experiments.policy_lab.tuning import chosen_rule
+
+    unknown = [name for name in policies if name not in (*POLICIES, KNOWS_TRUTH)]
+    if unknown:
+        raise ValueError(f"no policy {', '.join(unknown)}; there are {', '.join(POLICIES)}")
+    setting = setting_of(profile, case, trace)
+    rules = [chosen_rule(name, setting, settings or Settings()) for name in policies]
+    worlds = [world_of(setting, saves_to_memory(name)) for name in policies]
+    plans = [(world, rule, name == "oracle") for world, rule, name in zip(worlds, rules, policies, strict=True)]
+    seconds, counts = _all_seeds(setting, plans, seeds, progress)
+    by_name = {name: counts[..., index] for index, name in enumerate(COUNTS)}
+    return Runs(tuple(policies), tuple(seeds), setting.wall_s, seconds, by_name)
+
+
+Plan = tuple[World, Rule, bool]
+
+
+def _all_seeds(
+    setting: Setting, plans: list[Plan], seeds: Sequence[int], progress: Callable[[int], None] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    seconds = np.zeros((len(plans), len(seeds), len(BUCKETS)))
+    counts = np.zeros((len(plans), len(seeds), len(COUNTS)))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for index, (of_seed, counted) in enumerate(pool.map(partial(_one_seed, setting, plans), seeds)):
+            seconds[:, index], counts[:, index] = of_seed, counted
+            if progress is not None:
+                progress((index + 1) * len(plans))
+    return seconds, counts
+
+
+def _one_seed(setting: Setting, plans: list[Plan], seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    draws = setting.draws(seed)
+    ends = [run_once(world, rule, known(draws) if knows else draws) for world, rule, knows in plans]
+    return np.stack([end.seconds for end in ends]), np.stack([end.counts for end in ends])
+
+
+def run_once(world: World, rule: Rule, draws: Draws) -> Memory:
+    """Simulate one run; the buckets are known to sum to its wall time."""
+    from experiments.policy_lab.kernel import run
+
+    memory = new_memory(world, draws)
+    run(world, rule, draws, np.zeros(1, STATE), memory)
+    check(memory.seconds, world.wall_s)
+    return memory
+
+
+def check(seconds: NDArray[np.float64], wall_s: float) -> None:
+    """Refuse a ledger that does not sum to wall time, or has a negative bucket."""
+    if not abs(float(seconds.sum()) - wall_s) <= 1e-6 * wall_s or float(seconds.min()) < -1e-6:
+        raise ArithmeticError(f"the ledger {seconds.tolist()} does not split {wall_s} s")
+
+
+def new_memory(world: World, draws: Draws) -> Memory:
+    """Return the empty arrays of a run."""
+    faults, alarms = draws.fault_at.size, draws.alarm_at.size
+    out = 1 if world.spares >= ENDLESS else world.nodes + world.spares + 1
+    return Memory(
+        tenant=np.zeros(world.nodes, np.int64),
+        empty=np.zeros(world.nodes, np.bool_),
+        blamed=np.full(faults, -1, np.int64),
+        status=np.zeros(alarms, np.int64),
+        accused=np.zeros(alarms, np.int64),
+        dense=np.zeros(alarms, np.bool_),
+        back_at=np.zeros(out),
+        seconds=np.zeros(len(BUCKETS)),
+        counts=np.zeros(len(COUNTS)),
+    )
+
+
+def known(draws: Draws) -> Draws:
+    """Return the draws with an alarm for every fault and no other, as the full oracle has them."""
+    faults = draws.fault_at.size
+    return draws._replace(
+        alarm_at=np.maximum(draws.fault_at - FORESIGHT_S, 0.0),
+        alarm_slot=draws.fault_slot,
+        alarm_fault=np.arange(faults, dtype=np.int64),
+        alarm_found=np.ones(faults, np.bool_),
+        alarm_truth=np.ones(faults),
+    )
+
+
+def world_of(setting: Setting, in_memory: bool) -> World:
+    """Return the numbers of a profile and a case for the simulator.
+
+    A job that saves to its peers' memory has that as its first kind of checkpoint, and storage as its second.
+    """
+    profile = setting.profile
+    recall, precision = setting.case.claims(profile)
+    return World(
+        wall_s=float(setting.wall_s),
+        nodes=profile.nodes,
+        mtbf_s=float(profile.mtbf_s),
+        cost_s=float(profile.memory_cost_s if in_memory else profile.cost_s),
+        durable_s=0.0 if in_memory else float(profile.durable_s),
+        keep_cost_s=float(profile.cost_s),
+        keep_durable_s=float(profile.durable_s),
+        memory_lost=float(profile.memory_lost) if in_memory else 0.0,
+        detection_s=float(profile.detection_s),
+        restart_s=float(profile.restart_s),
+        migration_s=float(profile.migration_s),
+        spares=ENDLESS if profile.spares is None else profile.spares,
+        burn_in_s=float(profile.burn_in_s),
+        horizon_s=float(profile.horizon_s),
+        idle_fails=setting.traced is not None,
+        min_nodes=profile.min_nodes or profile.nodes,
+        replica_nodes=profile.replica_nodes or 1,
+        claimed_recall=float(recall),
+        claimed_precision=float(precision),
+        claimed_median_s=float(profile.lead_median_s),
+        true_scale=float(setting.case.lead_scale),
+        sigma=float(profile.lead_sigma),
+    )

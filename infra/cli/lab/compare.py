@@ -142,3 +142,5 @@ def goal_lines(goals: dict[str, dict[str, Any]]) -> Iterator[str]:
         for part in goal.get("parts", [goal]):
             sign = "≥" if part["value"] >= part["bar"] else "<"
             yield f"  {part['value']:.3f} {sign} {part['bar']:g}  {part['what']}"
+        for part in goal.get("beside", []):
+            yield f"  {part['value']:.3f}  (no bar) {part['what']}"

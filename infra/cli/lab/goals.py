@@ -65,14 +65,19 @@ def _seeds(options: argparse.Namespace, profile: str) -> range:
 def _measure(
     options: argparse.Namespace, places: Sequence[Place], trace: Trace | None, progress: Progress
 ) -> dict[Place, Runs]:
-    """The runs of each place, on paired seeds."""
+    """The runs of each place, on paired seeds; believing true claims beside the others where a bar asks for it."""
     from experiments.policy_lab import simulate
     from experiments.policy_lab.cases import CASES
-    from experiments.policy_lab.goals import policies_at
+    from experiments.policy_lab.goals import asks_for_truth, policies_at
+    from experiments.policy_lab.truth import BELIEVES, beside, truthful
 
     measured = {}
     for done, place in enumerate(places):
         profile, case, seeds = profile_of(place.profile), CASES[place.case], _seeds(options, place.profile)
-        measured[place] = simulate(profile, case, policies_at(place), seeds, trace=trace if place.traced else None)
+        traced = trace if place.traced else None
+        measured[place] = simulate(profile, case, policies_at(place), seeds, trace=traced)
+        if asks_for_truth(place):
+            truth = simulate(*truthful(profile, case), (BELIEVES,), seeds)
+            measured[place] = beside(measured[place], truth)
         progress(done + 1)
     return measured

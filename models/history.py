@@ -208,14 +208,16 @@ class FleetHistory:
             for base, belief in zip(self._bases(), beliefs, strict=True)
         ]
         kept, first = math.exp(-passed / BASE_MEMORY_S), BASE_WEIGHT / shape.base_rate
-        return replace(
-            self,
-            at=at,
-            counts=tuple(count * fade for count, fade in zip(self.counts, fades, strict=True)),
-            recent=tuple(count * fade for count, fade in zip(self.recent, shared_fades, strict=True)),
-            spontaneous=tuple(BASE_WEIGHT + kept * (one - BASE_WEIGHT) for one in self.spontaneous),
-            exposure_s=first + kept * (self.exposure_s - first) + self.up * passed,
-            nats=tuple(one - expected for one, expected in zip(self.nats, quiet, strict=True)),
+        return FleetHistory(
+            at,
+            self.up,
+            tuple(count * fade for count, fade in zip(self.counts, fades, strict=True)),
+            tuple(count * fade for count, fade in zip(self.recent, shared_fades, strict=True)),
+            tuple(BASE_WEIGHT + kept * (one - BASE_WEIGHT) for one in self.spontaneous),
+            first + kept * (self.exposure_s - first) + self.up * passed,
+            self.faults,
+            self.instants,
+            tuple(one - expected for one, expected in zip(self.nats, quiet, strict=True)),
         )
 
     def failed(

@@ -15,7 +15,7 @@ from models.history import BELIEVED, WEIGHED, Belief, FleetHistory, HistoryShape
 #: Where the search begins, and between which bounds it stays: memories in s, then expected further faults.
 _FIRST: Final = (2 * 3600.0, 5 * 86_400.0, 60.0, 86_400.0, 0.2, 0.2, 0.1, 0.1)
 _LEAST: Final = (900.0, 12 * 3600.0, 20.0, 3600.0, 0.001, 0.001, 0.001, 0.001)
-_MOST: Final = (12 * 3600.0, 60 * 86_400.0, 3600.0, 30 * 86_400.0, 0.6, 0.6, 0.6, 0.6)
+_MOST: Final = (12 * 3600.0, 60 * 86_400.0, 3600.0, 5 * 86_400.0, 0.6, 0.6, 0.6, 0.6)
 #: A weak normal prior of ln n around ln .2 (sd √2): a short log must not make a memory certain.
 _PRIOR: Final = (0.2, 0.25)
 _STEP, _STEP_MIN = 0.5, 0.02
@@ -28,15 +28,21 @@ class Moment:
     Parameters
     ----------
     failed, recovered : numbers of the nodes.
-    rates : λ of those that failed, just before, in 1/s.
-    fleet : after it.
+    histories : of those that failed, before it.
+    before, fleet : the fleet before and after it.
     """
 
     at: float
     failed: tuple[int, ...]
     recovered: tuple[int, ...]
-    rates: tuple[float, ...]
+    histories: tuple[NodeHistory, ...]
+    before: FleetHistory
     fleet: FleetHistory
+
+    def rates(self, shape: HistoryShape, beliefs: Sequence[Belief] = WEIGHED) -> tuple[float, ...]:
+        """Return λ (1/s) of the nodes that failed, just before."""
+        outlook = self.before.until(self.at, shape, beliefs).outlook(shape, beliefs)
+        return tuple(outlook.rate(history.rate(self.at, shape), 0.0, shape) for history in self.histories)
 
 
 class FaultLog:
@@ -73,14 +79,13 @@ class FaultLog:
                 return
             before = [one for one in recovered if one not in failed]
             fleet = _back(fleet, past, at, before, shape, beliefs)
-            histories = [past.get(one, NodeHistory()) for one in failed]
-            outlook = fleet.until(at, shape, beliefs).outlook(shape, beliefs)
-            rates = tuple(outlook.rate(history.rate(at, shape), 0.0, shape) for history in histories)
+            histories = tuple(past.get(one, NodeHistory()) for one in failed)
+            earlier = fleet
             if failed:
                 fleet = fleet.failed(at, histories, shape, beliefs)
                 past.update((one, history.failed(at)) for one, history in zip(failed, histories, strict=True))
             fleet = _back(fleet, past, at, [one for one in recovered if one in failed], shape, beliefs)
-            yield Moment(at, failed, recovered, rates, fleet), past
+            yield Moment(at, failed, recovered, histories, earlier, fleet), past
 
 
 def _back(

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +45,20 @@ class Table:
     metrics: tuple[str, ...]
     columns: tuple[int, ...]
     width: int
+    exact: bool = False
 
     @classmethod
-    def of(cls, path: Path) -> Table:
-        """Read and check the header; raises :class:`WrongUse` that names the file."""
+    def of(cls, path: Path, *, no_metrics: frozenset[str] = NO_METRICS, exact: bool = False) -> Table:
+        """Read and check the header; raises :class:`WrongUse` that names the file.
+
+        Values are float32, or with ``exact`` float64, as times need it.
+        """
         try:
-            with gzip.open(path, "rb") as file:
+            with _opened(path) as file:
                 head = file.readline().decode().strip().split(",")
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as fault:
             raise WrongUse(f"{path} cannot be read: {_why(fault)}") from None
-        chosen = [(name.strip(), column) for column, name in enumerate(head) if name.strip() not in NO_METRICS]
+        chosen = [(name.strip(), column) for column, name in enumerate(head) if name.strip() not in no_metrics]
         names = tuple(name for name, _ in chosen)
         lengths = {0 < len(name) <= METRIC_NAME_CHARS_MAX for name in names}
         if not 0 < len(names) <= METRICS_MAX or len(set(names)) < len(names) or lengths != {True}:
@@ -62,13 +66,13 @@ class Table:
                 f"{path}, line 1: a header of 1 to {METRICS_MAX} metric names is needed, which differ and have 1 to "
                 f"{METRIC_NAME_CHARS_MAX} characters"
             )
-        return cls(path, names, tuple(column for _, column in chosen), len(head))
+        return cls(path, names, tuple(column for _, column in chosen), len(head), exact)
 
-    def blocks(self) -> Iterator[Floats]:
-        """Rows, a block at a time: ``(rows, metrics)`` float32; raises :class:`WrongUse` naming file and line."""
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Rows, a block at a time: ``(rows, metrics)``; raises :class:`WrongUse` naming file and line."""
         line = 2
         try:
-            with gzip.open(self.path, "rb") as file:
+            with _opened(self.path) as file:
                 file.readline()
                 while texts := file.readlines(BLOCK_BYTES):
                     yield self._parse(texts, line)
@@ -76,7 +80,7 @@ class Table:
         except (OSError, EOFError, zlib.error) as fault:
             raise WrongUse(f"{self.path}, after line {line - 1}: cannot be read: {_why(fault)}") from None
 
-    def _parse(self, texts: list[bytes], line: int) -> Floats:
+    def _parse(self, texts: list[bytes], line: int) -> NDArray[Any]:
         if all(map(bytes.strip, texts)):
             try:
                 rows = np.loadtxt(texts, np.float64, comments=None, delimiter=",", ndmin=2)
@@ -96,9 +100,13 @@ class Table:
         except ValueError as fault:
             raise WrongUse(f"{self.path}, line {line}: {fault}") from None
 
-    def _narrow(self, rows: NDArray[np.float64]) -> Floats:
+    def _narrow(self, rows: NDArray[np.float64]) -> NDArray[Any]:
         with np.errstate(over="ignore"):
-            return np.ascontiguousarray(rows[:, self.columns], np.float32)
+            return np.ascontiguousarray(rows[:, self.columns], np.float64 if self.exact else np.float32)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ class Replay:
     repeatable = True
 
     def __init__(self, folder: Path, speed: float = 1.0) -> None:
-        self.interval_s = _interval(folder)
+        self.interval_s = interval_of(folder)
         self.machines = _machines(folder)
         self.schemas: Sequence[Schema] = list({machine.schema: None for machine in self.machines})
         self._speed = speed
@@ -203,7 +211,8 @@ class _Merged:
     live: bool
 
 
-def _interval(folder: Path) -> float:
+def interval_of(folder: Path) -> float:
+    """The folder's sampling interval in seconds; raises :class:`WrongUse`."""
     if not folder.is_dir():
         raise WrongUse(f"there is no folder {folder}")
     path = folder / "dataset.toml"

@@ -1,4 +1,4 @@
-"""``forestall train``: make a model artefact on the simulated fleet, with its card."""
+"""``forestall train``: make a model artefact, with its card, on the simulated fleet or on a history of your own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from infra.cli.options import report
 from infra.settings import Settings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from experiments.fleet import FleetSpec
+    from infra.training_sources import Material, Told
     from models.mlp import Predictor
     from models.training.examples import Examples
     from models.training.recording import Part
@@ -29,6 +31,9 @@ NODES, STEPS = (512, 192, 640, 256), (3_000, 1_500, 2_100, 2_400)
 QUICK_NODES, QUICK_STEPS = (32, 16, 16, 16), (900, 700, 700, 700)
 #: Faults and look-alikes are four times as frequent as in the fleet's default, so that a few minutes show enough.
 RATE = 1 / 1_500
+#: Passes over the rows of a history in a trial.
+QUICK_EPOCHS = 5
+FLEET, KAFKA = "fleet", "kafka"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +43,25 @@ examples
   forestall train --out my-model                   the MLP, as the shipped one was made (a few minutes on one core)
   forestall train --out eq1 --model logistic       the literal P = σ(wᵀx + b)
   forestall train --out trial --quick              a small fleet: to see that it works, not to use
-  forestall up --set predictor.artefact=my-model/mlp.safetensors"""
-    parser.add_argument("--source", choices=("fleet",), default="fleet", help="what to learn from (default: fleet)")
+  forestall train --out ours --source kafka        what your own log holds: frames, and fates of nodes as labels
+  forestall train --out ours --source recordings/  a folder of telemetry with its faults.csv
+  forestall model activate ours/mlp.safetensors    in running workers, without a restart
+
+A folder holds NAME.csv(.gz) for each node, or NAME.train.csv.gz and NAME.test.csv.gz as for produce, and faults.csv
+with a line for each time that a node was down: node,t_start,t_end."""
+    parser.add_argument(
+        "--source", default=FLEET, metavar="SOURCE", help="fleet (default), kafka, or a folder of recordings"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the artefact and its card go")
     parser.add_argument("--model", choices=("mlp", "logistic"), default="mlp", help="the form (default: mlp)")
     parser.add_argument("--seed", type=int, default=1, help="of fleet and fitting (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="a small fleet: a trial in seconds")
+    parser.add_argument(
+        "--quick", action="store_true", help="a small fleet, or few passes over a history: a trial, not to use"
+    )
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Simulate, watch, fit, calibrate, test and write."""
+    """Watch, fit, calibrate, test and write."""
     if options.seed < 0:
         raise WrongUse(f"--seed {options.seed}: must be 0 or more")
     if options.out.exists() and not options.out.is_dir():
@@ -59,7 +73,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             "training needs torch, which running does not: make dev, or infra/deploy/install.sh web,train"
         ) from missing
     with _progress() as progress:
-        predictor, parts, figures = _train(options, progress)
+        predictor, parts, figures = _train(options, _material(options, settings, _telling(progress)), progress)
     about = _write(options, predictor, parts, figures)
     best = figures["at_threshold"]["0.5"]
     report(
@@ -88,22 +102,69 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
-def _train(
-    options: argparse.Namespace, progress: Progress
-) -> tuple[Predictor, dict[str, dict[str, Any]], dict[str, Any]]:
-    from models.features import FEATURE_NAMES
+def _material(options: argparse.Namespace, settings: Settings, told: Told) -> Material:
+    """What the named source gives to learn from."""
+    from infra.training_sources import folder_material, kafka_material
+
+    if options.source == FLEET:
+        return _fleet_material(options)
+    if options.source == KAFKA:
+        from infra.broker.locate import locate_broker
+
+        with locate_broker(settings) as broker:
+            return kafka_material(broker.bootstrap, HORIZON_STEPS, told)
+    folder = Path(options.source)
+    if not folder.is_dir():
+        raise WrongUse(f"--source {options.source}: is neither {FLEET} nor {KAFKA} nor a folder")
+    return folder_material(folder, HORIZON_STEPS, told)
+
+
+def _fleet_material(options: argparse.Namespace) -> Material:
+    from experiments.fleet import FleetRecording
+    from infra.training_sources import Material
     from models.limits import WINDOW_FRAMES
-    from models.training.fit import Recipe, fit
     from models.training.recording import split
-    from models.training.scores import score
 
     gap = HORIZON_STEPS + WINDOW_FRAMES
     nodes, steps = (QUICK_NODES, QUICK_STEPS) if options.quick else (NODES, STEPS)
     spec = _fleet(options.seed, sum(nodes))
-    plan = split(nodes, steps, gap)
-    held = _watch(spec, plan, gap, progress)
+    return Material(
+        FleetRecording(spec),
+        split(nodes, steps, gap),
+        HORIZON_STEPS,
+        gap,
+        {"train": 2, "calibration": 3},
+        f"simulated fleet of {spec.nodes} nodes at {spec.interval_s:g} s; faults and each look-alike 1 in "
+        f"{1 / spec.fault_rate:,.0f} node-intervals, {spec.sudden_share:.0%} of the faults sudden, lead lognormal with "
+        f"median {spec.lead_median:g} and sigma {spec.lead_sigma:g}",
+    )
+
+
+def _telling(progress: Progress) -> Told:
+    """Shows what a source reads; its task is made when it first says something."""
+    tasks: dict[str, TaskID] = {}
+
+    def told(what: str, done: int, whole: int | None) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(what, total=whole)
+        progress.update(tasks[what], completed=done, total=whole)
+
+    return told
+
+
+def _train(
+    options: argparse.Namespace, material: Material, progress: Progress
+) -> tuple[Predictor, dict[str, dict[str, Any]], dict[str, Any]]:
+    from models.features import FEATURE_NAMES
+    from models.limits import WINDOW_FRAMES
+    from models.training.fit import Recipe, fit
+    from models.training.scores import score
+
+    held = _watch(material, progress)
     test = held.pop("test")
     recipe = Recipe(form=options.model, seed=options.seed)
+    if options.quick and options.source != FLEET:
+        recipe = replace(recipe, epochs=QUICK_EPOCHS)
     fitting = progress.add_task("fit", total=recipe.epochs)
 
     def epoch(number: int, train: float, validation: float) -> None:
@@ -111,14 +172,17 @@ def _train(
 
     frame = {
         "feature_names": FEATURE_NAMES,
-        "horizon_s": HORIZON_STEPS * spec.interval_s,
+        "horizon_s": material.horizon * material.recording.interval_s,
         "window": WINDOW_FRAMES,
-        "provenance": _provenance(options, spec, gap),
+        "provenance": _provenance(options, material),
     }
-    predictor = fit(recipe, held, frame, epoch)
+    try:
+        predictor = fit(recipe, held, frame, epoch)
+    except ValueError as wrong:
+        raise Failed(f"too little to learn from: {wrong}; gather a longer history") from wrong
     progress.update(fitting, completed=recipe.epochs)
-    sizes = {part.name: _size(part, (held | {"test": test})[part.name]) for part in plan}
-    return predictor, sizes, score(predictor.probability(test.features), test, HORIZON_STEPS)
+    sizes = {part.name: _size(part, (held | {"test": test})[part.name]) for part in material.parts}
+    return predictor, sizes, score(predictor.probability(test.features), test, material.horizon)
 
 
 def _fleet(seed: int, nodes: int) -> FleetSpec:
@@ -127,15 +191,14 @@ def _fleet(seed: int, nodes: int) -> FleetSpec:
     return FleetSpec(nodes=nodes, seed=seed, interval_s=1.0, fault_rate=RATE, look_alike_rate=RATE)
 
 
-def _watch(spec: FleetSpec, plan: tuple[Part, ...], gap: int, progress: Progress) -> dict[str, Examples]:
-    from experiments.fleet import FleetRecording
+def _watch(material: Material, progress: Progress) -> dict[str, Examples]:
     from models.training.examples import examples
 
+    plan = material.parts
     watching = progress.add_task("watch", total=sum(len(part.nodes) * (part.end - part.first) for part in plan))
     held = {}
-    for part, (name, rows) in zip(
-        plan, examples(FleetRecording(spec), plan, HORIZON_STEPS, gap, {"train": 2, "calibration": 3}), strict=True
-    ):
+    watched = examples(material.recording, plan, material.horizon, material.gap, material.every)
+    for part, (name, rows) in zip(plan, watched, strict=True):
         held[name] = rows
         progress.update(watching, advance=len(part.nodes) * (part.end - part.first), description=f"watched {name}")
     return held
@@ -151,23 +214,21 @@ def _size(part: Part, rows: Examples) -> dict[str, Any]:
     }
 
 
-def _provenance(options: argparse.Namespace, spec: FleetSpec, gap: int) -> dict[str, str]:
+def _provenance(options: argparse.Namespace, material: Material) -> dict[str, str]:
     import numpy as np
     import torch
 
     words = [
         "forestall train --source",
-        options.source,
+        options.source if options.source in (FLEET, KAFKA) else "FOLDER",
         "--out DIR --model",
         options.model,
         "--seed",
         str(options.seed),
     ]
     return {
-        "data": f"simulated fleet of {spec.nodes} nodes at {spec.interval_s:g} s; faults and each look-alike 1 in "
-        f"{1 / spec.fault_rate:,.0f} node-intervals, {spec.sudden_share:.0%} of the faults sudden, lead lognormal with "
-        f"median {spec.lead_median:g} and sigma {spec.lead_sigma:g}",
-        "split": f"by node and by time, {gap} steps between the parts",
+        "data": material.data,
+        "split": f"by node and by time, {material.gap} steps between the parts",
         "seed": str(options.seed),
         "made_with": f"Python {platform.python_version()}, numpy {np.__version__}, torch {torch.__version__}",
         "regenerate": " ".join([*words, *(["--quick"] if options.quick else [])]),

@@ -1,0 +1,72 @@
+"""What ``forestall train`` learns from, beside the simulated fleet: a folder of recordings, or what is on the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.errors import Failed
+from infra import clock
+
+if TYPE_CHECKING:
+    from connectors.history_recording import HistoryRecording
+    from models.training.recording import Part, Recording
+
+#: Is told what is being read, how much of it, and of how much (None: not known yet).
+Told = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What to learn from: a recording, its parts, the horizon in steps, which rows to take, and what to say of it."""
+
+    recording: Recording
+    parts: tuple[Part, ...]
+    horizon: int
+    gap: int
+    every: dict[str, int]
+    data: str
+
+
+def folder_material(folder: Path, horizon: int, told: Told) -> Material:
+    """A folder with its fault log; raises ``WrongUse`` for a malformed one, ``Failed`` where it holds too little."""
+    from connectors.sources.history_folder import FAULTS, read_history
+
+    recording = read_history(folder, lambda frames: told(f"read {folder.name}", frames, None))
+    return _material(recording, horizon, f"the folder {folder.name} with {FAULTS}: {_words(recording)}")
+
+
+def kafka_material(brokers: str, horizon: int, told: Told) -> Material:
+    """What the log holds now, labels from the fates of nodes; raises ``Failed`` where it holds too little."""
+    from connectors.kafka.history import read_history
+    from connectors.kafka.log import reader
+    from connectors.kafka.schemas import SchemaTable
+
+    with reader(brokers) as consumer:
+        schemas = SchemaTable(consumer, clock.monotonic)
+        found = read_history(brokers, schemas, lambda done, whole: told("read the log", done, whole))
+    words = f"the log at offsets {', '.join(found.places)}: {_words(found.recording)}; {found.fates} fates told"
+    return _material(found.recording, horizon, words)
+
+
+def _words(recording: HistoryRecording) -> str:
+    return (
+        f"{recording.frames:,} frames of {len(recording.nodes)} nodes every {recording.interval_s:g} s, "
+        f"{len(recording.metrics)} metrics, {len(recording.failures())} failures"
+    )
+
+
+def _material(recording: HistoryRecording, horizon: int, data: str) -> Material:
+    from models.limits import WINDOW_FRAMES
+    from models.training.history_split import TooLittle, history_split, require_failures
+
+    gap = horizon + WINDOW_FRAMES
+    failures = recording.failures()
+    try:
+        parts = history_split([row for row, _ in failures], len(recording.nodes), recording.steps, gap)
+        require_failures(parts, failures)
+    except TooLittle as wrong:
+        raise Failed(f"too little to learn from: {wrong}") from wrong
+    return Material(recording, parts, horizon, gap, {}, data)

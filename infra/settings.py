@@ -75,8 +75,8 @@ class Incident(Section):
 class Policy(Section):
     """When to checkpoint and when to migrate; ``alpha`` and ``beta`` are rates in 1/s."""
 
-    checkpoint: Literal["young", "paper"] = "young"
-    migration: Literal["paper"] = "paper"
+    checkpoint: Literal["hazard", "young", "daly", "paper"] = "hazard"
+    migration: Literal["break-even", "paper"] = "break-even"
     level: Literal["observe", "checkpoint", "quarantine", "migrate"] = "observe"
     theta: Share = 0.5
     alpha: NotNegative = 0.01
@@ -86,6 +86,12 @@ class Policy(Section):
     lambda2: NotNegative = 1.0
     node_mtbf_days: Positive = 264
     checkpoint_cost_s: Positive = 5
+    durable_s: NotNegative = 20
+    migration_s: NotNegative = 140
+    restart_s: NotNegative = 180
+    detection_s: NotNegative = 60
+    lead_median_s: Positive = 720
+    lead_sigma: Annotated[float, Field(ge=0.01, le=10)] = 0.8
     min_gap_s: NotNegative = 10
     command_ttl_s: Positive = 60
     checkpoint_deadline_s: Positive = 30

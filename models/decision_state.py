@@ -18,7 +18,7 @@ from models.policy_settings import PolicySettings
 from models.recovery import HealthChain
 
 #: Written into every encoded state; another version is refused.
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,6 +86,9 @@ def _decode(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
         return kind(**{name: _decode(hints[name], one) for name, one in value.items()})
+    if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        hints = typing.get_type_hints(kind)
+        return kind(*(_decode(hints[name], one) for name, one in zip(kind._fields, value, strict=True)))
     if origin is tuple:
         return tuple(_decode(arguments[0], one) for one in value)
     if origin is not None and origin is not typing.Literal:

@@ -4,14 +4,16 @@ Pure in what counts: the commands depend on the events and the settings alone, n
 batched, or on where the fold was stopped and restored. Time is that of events and ticks; only ticks end what is silent.
 
 The way of an event: known already or too old → ignored; else its facts are taken in (``models.observing``); then each
-job that it touches is looked at: commands that ended (``models.flights``), ranks to bring to safety
-(``models.rescue``), and at ticks the regular checkpoints (``models.saving``).
+job that it touches is looked at: alarms that began or ended (``models.alarms``), commands that ended
+(``models.flights``), ranks to bring to safety (``models.rescue``), and at ticks the regular checkpoints
+(``models.saving``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from models.alarms import watch_alarms
 from models.decision_state import DecisionState, from_bytes, to_bytes
 from models.flights import End, end_of, forgotten
 from models.job import InFlight, Job
@@ -82,6 +84,8 @@ def decide(state: DecisionState, event: Event, cause: Cause) -> tuple[DecisionSt
     if not _enters(state, event):
         return state, ()
     touched = _observe(turn, event)
+    for job in touched:
+        watch_alarms(turn, job)
     if turn.may_act and not (isinstance(event, Incident) and event.history):
         for job in touched:
             _act(turn, job)

@@ -12,6 +12,7 @@ from typing import Literal
 from models.checkpointing import Accrual
 from models.records import Action, Stage
 from models.recovery import State
+from models.trust import Trust, no_trust
 
 #: A measured price moves this far towards each new measurement.
 MEASURED_SHARE = 0.3
@@ -45,7 +46,7 @@ class OpenIncident:
     """A suspicion that lasts.
 
     ``peak`` is the largest probability since ``step_from``, where the health chain's current step began; ``told`` says
-    that the node's failure has been learned from it.
+    that the node's failure has been learned from it, ``alarm`` that it was counted as an alarm.
     """
 
     node: str
@@ -58,6 +59,21 @@ class OpenIncident:
     history: bool
     evidence: tuple[str, ...]
     told: bool = False
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An incident on a node that ran a rank, until its horizon is over: a claim that comes true or does not.
+
+    ``dense`` says that it came amid others (``models.trust``), ``left`` that the rank has left the node since.
+    """
+
+    node: str
+    at: float
+    horizon_s: float
+    dense: bool
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +137,11 @@ class Rescue:
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One job: who runs it, how far it is, what is suspected, what is under way, and what its prices are."""
+    """One job: who runs it, how far it is, what is suspected, what is under way, and what its prices are.
+
+    ``trust`` is what its alarms have earned, ``alarmed_at`` when the newest of them came, ``horizon_s`` the newest
+    one's horizon.
+    """
 
     name: str
     places: dict[str, Place] = field(default_factory=dict)
@@ -141,6 +161,10 @@ class Job:
     durable_s: float | None = None
     migrate_s: float | None = None
     restore_s: float | None = None
+    trust: Trust = field(default_factory=no_trust)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    alarmed_at: tuple[float, ...] = ()
+    horizon_s: float | None = None
 
     @property
     def ranks(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from models.alarms import learn_failure
 from models.flights import note_outcome
 from models.job import Job, OpenIncident, Pace, Place
 from models.records import Incident, Membership, NodeFate, Outcome, Progress
@@ -23,7 +24,7 @@ def observe_incident(turn: Turn, event: Incident) -> list[Job]:
     evidence = known.evidence if known is not None else ()
     job.incidents[event.incident] = OpenIncident(
         node=event.node,
-        opened_at=event.at if known is None else known.opened_at,
+        opened_at=event.at if known is None or known.history else known.opened_at,
         probability=event.probability,
         peak=event.probability if known is None else max(known.peak, event.probability),
         step_from=event.at if known is None else known.step_from,
@@ -32,6 +33,7 @@ def observe_incident(turn: Turn, event: Incident) -> list[Job]:
         history=event.history or turn.state.loading,
         evidence=evidence or (*event.evidence, position(turn.cause)),
         told=known is not None and known.told,
+        alarm=known is not None and known.alarm,
     )
     return [job]
 
@@ -91,6 +93,8 @@ def _failed(turn: Turn, job: Job, event: NodeFate) -> None:
             job.incidents[key] = replace(incident, told=True)
     rank = job.rank_on(event.node)
     known = job.places.get(event.node)
+    if known is None or known.state in {"vacated", "failed"} or event.at >= known.at:
+        learn_failure(turn, job, event.node, event.at, ran=rank is not None)
     if known is None or known.state in {"vacated", "failed"} or event.at < known.at:
         return
     job.places[event.node] = Place("failed", event.at)

@@ -31,11 +31,14 @@ class PolicySettings:
         Weights of ResourceCost and FaultImpact, both in rank-seconds.
     node_mtbf_days:
         Mean time between failures of one node, in days.
-    checkpoint_cost_s, migration_s, restart_s:
-        Priors of what is measured later: blocking time of a checkpoint, standstill of a planned migration, restart
-        after an unforeseen failure (s).
+    checkpoint_cost_s, durable_s, migration_s, restart_s:
+        Priors of what is measured later: blocking time of a checkpoint, time from then until it is durable, standstill
+        of a planned migration, restart after an unforeseen failure (s).
     detection_s:
         How long an unforeseen failure goes unnoticed (s).
+    lead_median_s, lead_sigma:
+        The lognormal law of the time from an alarm to its failure, as claimed: median (s), at most half of the
+        alarm's horizon, and σ. The median is stretched by the leads that are seen.
     min_gap_s, overhead_cap:
         Least time between checkpoints (s), and the largest share of time that scheduled ones may block.
     command_ttl_s, checkpoint_deadline_s:
@@ -48,8 +51,8 @@ class PolicySettings:
         How long commands are retained (s); an event older than that is ignored, its id remembered twice as long.
     """
 
-    checkpoint: Literal["young", "paper"] = "young"
-    migration: Literal["paper"] = "paper"
+    checkpoint: Literal["hazard", "young", "daly", "paper"] = "hazard"
+    migration: Literal["break-even", "paper"] = "break-even"
     level: Level = "observe"
     theta: float = 0.5
     alpha: float = 0.01
@@ -59,9 +62,12 @@ class PolicySettings:
     lambda2: float = 1.0
     node_mtbf_days: float = 264.0
     checkpoint_cost_s: float = 5.0
+    durable_s: float = 20.0
     migration_s: float = 140.0
     restart_s: float = 180.0
     detection_s: float = 60.0
+    lead_median_s: float = 720.0
+    lead_sigma: float = 0.8
     min_gap_s: float = 10.0
     overhead_cap: float = 0.05
     command_ttl_s: float = 60.0

@@ -2,7 +2,7 @@
 
 ::
 
-    saving ── durable ──▶ watching ── Eq. 6 says migrate ──▶ migrating ── done ──▶ lost ──▶ restoring ── done ──▶ ends
+    saving ── durable ──▶ watching ── the policy says so ──▶ migrating ── done ──▶ lost ──▶ restoring ── done ──▶ ends
       ▲  └─ failed twice ──▶ │  ▲                               │                   ▲  └─ no spare: waits   │
       └─ checkpoint too old ─┘  └──── failed or silent, once ───┘                   └── failed or silent ───┘
 
@@ -12,20 +12,18 @@ went wrong stands in the reason of the command that follows; ``settled`` is an i
 
 from __future__ import annotations
 
-from typing import Literal
-
 from models.flights import End, failure_text
 from models.job import InFlight, Job, Place, Rescue, measured
-from models.prices import checkpoint_numbers, suspicion
+from models.prices import Checkpoint, checkpoint_numbers, early_checkpoint, suspicion
 from models.recovery import Choice, health_state, recovery_policy
 from models.saving import gap_passed, order_checkpoint, told
 from models.turn import Turn
 
-Checkpoint = Literal["durable", "older", "given up"]
 #: A checkpoint, and a migration, is tried once more and then given up.
 TRIES_MAX = 2
 #: Phases before MIGRATE: the node is left alone again when its incident closes.
 BEFORE_MOVING = frozenset({"saving", "watching", "quarantining", "settled"})
+SAVE = "P·S(a+C+W)·U > C(1−x)²"
 GAVE_UP = "gave up on a new checkpoint, goes back to the last durable one"
 
 
@@ -68,8 +66,49 @@ def _save(turn: Turn, job: Job, rescue: Rescue) -> None:
     elif _fresh(turn, job):
         _consider(turn, job, rescue, "durable")
     elif job.whole and job.step is not None and rescue.incident is not None:
-        rule = told(f"alarm ({turn.state.settings.checkpoint}): save before the node fails", rescue.failures)
-        rescue.command = order_checkpoint(turn, job, rule, incident=rescue.incident, evidence=rescue.evidence)
+        _save_or_watch(turn, job, rescue, rescue.incident)
+
+
+def _save_or_watch(turn: Turn, job: Job, rescue: Rescue, incident: str) -> None:
+    """Under ``hazard`` an alarm must be worth its checkpoint, or the node be worth leaving; else it is watched only."""
+    settings = turn.state.settings
+    rule, why = "save before the node fails", None
+    if settings.checkpoint == "hazard":
+        why = early_checkpoint(job, job.alarms.get(incident), settings, turn.at)
+        rule = SAVE
+        if why is None:
+            choice = _choice(turn, job, rescue, incident, "older")
+            if not _leaves(turn, job, rescue, choice):
+                rescue.phase = "watching"
+                return
+            rule, why = f"save before leaving the node; {choice.rule}", choice.numbers
+    rescue.command = order_checkpoint(
+        turn,
+        job,
+        told(f"alarm ({settings.checkpoint}): {rule}", rescue.failures),
+        incident=incident,
+        evidence=rescue.evidence,
+        why=why,
+    )
+
+
+def _choice(turn: Turn, job: Job, rescue: Rescue, incident: str, checkpoint: Checkpoint) -> Choice:
+    settings = turn.state.settings
+    stands = suspicion(
+        job,
+        incident,
+        turn.state.chain,
+        settings,
+        at=turn.at,
+        checkpoint=checkpoint,
+        free_spares=len(free_spares(turn, job, rescue)),
+    )
+    return recovery_policy(settings).choose(stands)
+
+
+def _leaves(turn: Turn, job: Job, rescue: Rescue, choice: Choice) -> bool:
+    may = turn.state.settings.allows("migrate") and bool(free_spares(turn, job, rescue))
+    return may and choice.move == "migrate"
 
 
 def _fresh(turn: Turn, job: Job) -> bool:
@@ -87,18 +126,21 @@ def _consider(turn: Turn, job: Job, rescue: Rescue, checkpoint: Checkpoint) -> N
     """
     rescue.phase, rescue.saves = "watching", 0
     settings = turn.state.settings
-    incident = job.incidents.get(rescue.incident or "")
-    if incident is None or not settings.allows("quarantine"):
+    incident = rescue.incident
+    if incident is None or incident not in job.incidents or not settings.allows("quarantine"):
         return
-    choice = recovery_policy(settings).choose(suspicion(job, incident, turn.state.chain, settings))
+    if checkpoint == "older" and _fresh(turn, job):
+        checkpoint = "durable"
+    choice = _choice(turn, job, rescue, incident, checkpoint)
     if choice.move == "stay":
-        return
-    if not settings.allows("migrate"):
+        if checkpoint == "given up" and settings.migration == "break-even":
+            rescue.phase = "settled"
+    elif not settings.allows("migrate"):
         _quarantine(turn, job, rescue, choice)
     elif job.saved is None:
         rescue.phase = "settled" if checkpoint == "given up" else "saving"
-    elif free_spare(turn, job, rescue) is not None:
-        if checkpoint == "older" and not _fresh(turn, job):
+    elif free_spares(turn, job, rescue):
+        if checkpoint == "older":
             rescue.phase = "saving"
             _save(turn, job, rescue)
         else:
@@ -123,9 +165,8 @@ def _migrate(turn: Turn, job: Job, rescue: Rescue, choice: Choice, step: int, ch
     rule = told(choice.rule, rescue.failures)
     if checkpoint == "given up":
         rule = f"{rule}; {GAVE_UP}"
-    numbers = checkpoint_numbers(job, turn.state.settings)
-    numbers.update(choice.numbers)
-    rescue.spare = free_spare(turn, job, rescue)
+    numbers = {**choice.numbers, **checkpoint_numbers(job, turn.state.settings, turn.at), **choice.numbers}
+    rescue.spare = _first(free_spares(turn, job, rescue))
     rescue.phase = "migrating"
     incident = job.incidents.get(rescue.incident or "")
     rescue.moved_from = None if incident is None else health_state(incident.peak, turn.state.settings.theta)
@@ -144,15 +185,20 @@ def _migrate(turn: Turn, job: Job, rescue: Rescue, choice: Choice, step: int, ch
     )
 
 
-def free_spare(turn: Turn, job: Job, rescue: Rescue) -> str | None:
-    """Return the first spare by name that is not suspected, reserved, at work elsewhere, or tried in vain."""
+def free_spares(turn: Turn, job: Job, rescue: Rescue) -> list[str]:
+    """Return the spares, by name, that are not suspected, reserved, at work elsewhere, or tried in vain."""
     reserved = turn.state.reserved()
+    found = []
     for node in sorted(job.places):
         if job.places[node].state != "spare" or job.suspects(node) or node in rescue.tried:
             continue
         if node not in reserved and all(other.rank_on(node) is None for other in turn.state.jobs.values()):
-            return node
-    return None
+            found.append(node)
+    return found
+
+
+def _first(spares: list[str]) -> str | None:
+    return spares[0] if spares else None
 
 
 def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
@@ -163,10 +209,10 @@ def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
     place = job.places.get(rescue.spare or "")
     if place is None or place.state != "spare":
         rescue.spare = None
-        rescue.spare = free_spare(turn, job, rescue)
+        rescue.spare = _first(free_spares(turn, job, rescue))
     if rescue.spare is None:
         return
-    numbers = checkpoint_numbers(job, turn.state.settings)
+    numbers = checkpoint_numbers(job, turn.state.settings, turn.at)
     numbers["waited_s"] = turn.at - rescue.begun_at
     rule = told("restore the rank from the last durable checkpoint", rescue.failures)
     rescue.phase, rescue.failures = "restoring", ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from models.flights import End, failure_text
 from models.job import InFlight, Job, Saved, measured
 from models.prices import checkpoint_numbers, checkpoint_rate, checkpoint_situation
@@ -18,15 +20,25 @@ def told(rule: str, failures: tuple[str, ...]) -> str:
 
 
 def order_checkpoint(
-    turn: Turn, job: Job, rule: str, *, incident: str | None = None, evidence: tuple[str, ...] = ()
+    turn: Turn,
+    job: Job,
+    rule: str,
+    *,
+    incident: str | None = None,
+    evidence: tuple[str, ...] = (),
+    why: Mapping[str, float] | None = None,
 ) -> str:
-    """Issue a CHECKPOINT to every rank and return its id; the integral of the rate begins anew."""
+    """Issue a CHECKPOINT to every rank and return its id; the integral of the rate begins anew.
+
+    ``why`` are the numbers that an alarm was found worth it by, where it had to be.
+    """
     settings = turn.state.settings
-    numbers = checkpoint_numbers(job, settings)
+    numbers = checkpoint_numbers(job, settings, turn.at)
     if incident is not None:
         suspected = job.incidents[incident]
-        alarm = {"P": suspected.probability, "deviation": suspected.deviation, "theta": settings.theta}
-        numbers = {**numbers, **alarm, "horizon_s": suspected.horizon_s}
+        claim = "P" if why is None else "claim"
+        alarm = {claim: suspected.probability, "deviation": suspected.deviation, "theta": settings.theta}
+        numbers = {**(why or {}), **numbers, **(why or {}), **alarm, "horizon_s": suspected.horizon_s}
     else:
         numbers = {**numbers, "integral": job.accrual.integral}
     job.last_checkpoint_at, job.last_checkpoint_generation = turn.at, job.generation + 1
@@ -43,7 +55,7 @@ def gap_passed(turn: Turn, job: Job) -> bool:
 def schedule(turn: Turn, job: Job) -> None:
     """At a tick: advance ∫λ dt, and order a checkpoint when it is due and the bounds allow it."""
     settings = turn.state.settings
-    rate = checkpoint_rate(checkpoint_situation(job, settings), settings)
+    rate = checkpoint_rate(checkpoint_situation(job, settings, turn.at), settings)
     if not _active(turn, job):
         job.accrual = job.accrual.until(turn.at, 0.0)
         return

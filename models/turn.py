@@ -59,7 +59,7 @@ class Turn:
             generation=job.generation,
             issued_at=self.at,
             expires_at=self.at + self.state.settings.command_ttl_s,
-            reason=Reason(rule=rule, numbers=numbers, evidence=self._evidence(evidence)),
+            reason=Reason(rule=rule, numbers=_rounded(numbers), evidence=self._evidence(evidence)),
             cause=Cause(self.cause.partition, self.cause.offset, self.cause.index + len(self.commands)),
             incident=incident,
             node=node,
@@ -73,6 +73,11 @@ class Turn:
 
     def _evidence(self, before: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*before, position(self.cause))))
+
+
+def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return numbers to 12 digits: the last ones of exp and erfc differ between machines, and so would the commands."""
+    return {name: float(f"{value:.12g}") for name, value in numbers.items()}
 
 
 def _in_flight(command: Command) -> InFlight:

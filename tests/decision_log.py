@@ -30,7 +30,9 @@ class DecisionLog:
     """One partition of the decision log and the fold over it; ``at`` is the time of the next record."""
 
     def __init__(self, settings: PolicySettings | None = None, **set_to: Any) -> None:
-        self.settings = settings or PolicySettings(**{"level": "migrate", **set_to})
+        self.settings = settings or PolicySettings(
+            **{"level": "migrate", "checkpoint": "young", "migration": "paper", **set_to}
+        )
         self.state: DecisionState = initial_state(self.settings)
         self.at = BEGAN
         self.events: list[Event] = []

@@ -18,7 +18,10 @@ examples
   forestall up --brokers kafka-1:9092 --set policy.level=observe
 
 --for counts from when all parts are ready and the past is assessed. The demonstration job trains on four nodes of the
-fleet; the third of them begins to fail. Here policy.level is migrate unless you set it."""
+fleet; the third of them begins to fail. Unless you set them, policy.level is migrate here, and policy.migration_s 5:
+about what it takes to move a process on one machine."""
+
+_DEMONSTRATION = {"level": "migrate", "migration_s": 5.0}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +68,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def demonstration(settings: Settings) -> Settings:
-    """The settings with ``policy.level`` at migrate, unless somebody has set it."""
-    if "policy" in settings.model_fields_set and "level" in settings.policy.model_fields_set:
-        return settings
-    return settings.model_copy(update={"policy": settings.policy.model_copy(update={"level": "migrate"})})
+    """The settings as the demonstration job needs them, where nobody has set them.
+
+    It may be migrated, and that takes what moving a process takes here until it is measured. Nothing else is changed:
+    an unforeseen failure costs what it costs on a cluster, and the predictor has no more trust than it has earned.
+    """
+    given = settings.policy.model_fields_set if "policy" in settings.model_fields_set else frozenset()
+    ours = {key: value for key, value in _DEMONSTRATION.items() if key not in given}
+    return settings.model_copy(update={"policy": settings.policy.model_copy(update=ours)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.checkpointing.accrual import Accrual, bounded_rate
 from models.checkpointing.base import CheckpointPolicy, Situation
+from models.checkpointing.driven import Daly, Hazard
 from models.checkpointing.paper import Paper
 from models.checkpointing.young import Young, young_interval_s
 from models.policy_settings import PolicySettings
@@ -11,6 +12,8 @@ from models.policy_settings import PolicySettings
 __all__ = [
     "Accrual",
     "CheckpointPolicy",
+    "Daly",
+    "Hazard",
     "Paper",
     "Situation",
     "Young",
@@ -22,6 +25,12 @@ __all__ = [
 
 def checkpoint_policy(settings: PolicySettings) -> CheckpointPolicy:
     """Return the policy that the settings name."""
-    if settings.checkpoint == "paper":
-        return Paper(settings.alpha, settings.beta)
-    return Young()
+    match settings.checkpoint:
+        case "hazard":
+            return Hazard()
+        case "daly":
+            return Daly()
+        case "paper":
+            return Paper(settings.alpha, settings.beta)
+        case "young":
+            return Young()

@@ -20,12 +20,15 @@ class Situation:
         P, the largest fault probability of the job's open incidents; 0 when there is none.
     load:
         I, the load of the job's machines in 0…1.
+    hazard:
+        h, the rate of failures that a checkpoint written now can help against, in 1/s.
     """
 
     cost_s: float
     mtbf_s: float
     probability: float = 0.0
     load: float = 0.0
+    hazard: float = 0.0
 
 
 class CheckpointPolicy(Protocol):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from models.policy_settings import PolicySettings
-from models.recovery.base import Choice, RecoveryPolicy, Suspicion
+from models.recovery.base import Choice, RecoveryPolicy, Stakes, Suspicion
 from models.recovery.chain import HealthChain, Move, State, health_state
+from models.recovery.leaving import BreakEven
 from models.recovery.paper import Paper
 
 __all__ = [
+    "BreakEven",
     "Choice",
     "HealthChain",
     "Move",
     "Paper",
     "RecoveryPolicy",
+    "Stakes",
     "State",
     "Suspicion",
     "health_state",
@@ -22,4 +25,6 @@ __all__ = [
 
 def recovery_policy(settings: PolicySettings) -> RecoveryPolicy:
     """Return the policy that the settings name."""
+    if settings.migration == "break-even":
+        return BreakEven()
     return Paper(settings.eta, settings.theta, settings.lambda1, settings.lambda2, settings.claim_weight)

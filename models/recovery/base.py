@@ -7,6 +7,47 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from models.recovery.chain import HealthChain, Move
+from models.trust import Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stakes:
+    """What an open alarm is worth by the trust that its predictor has earned, and what break-even weighs beside it.
+
+    Parameters
+    ----------
+    counts:
+        Alarms of its kind that came true and that did not.
+    trusted:
+        P, that this one is true.
+    age_s, survival_now, survival_then:
+        a, time since the alarm; S(a); and S at the time when the node would have been left.
+    lead_mean_s:
+        E[L], mean time from an alarm to its failure (s).
+    cost_s, durable_s, interval_s:
+        C, W, and T of Young (s).
+    save_s:
+        What the checkpoint before leaving still costs: C(1 − x)²; 0 where it is there already; the unsaved work
+        where it was given up.
+    free_spares:
+        How many there are.
+    horizon_s, mtbf_s:
+        H, and μ of the job (s).
+    """
+
+    counts: Counts
+    trusted: float
+    age_s: float
+    survival_now: float
+    survival_then: float
+    lead_mean_s: float
+    cost_s: float
+    durable_s: float
+    interval_s: float
+    save_s: float
+    free_spares: int
+    horizon_s: float
+    mtbf_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +66,8 @@ class Suspicion:
         Work that is in no durable checkpoint (s).
     migration_s, detection_s, restart_s:
         Standstill of a planned migration; of noticing and of restarting after an unforeseen failure (s).
+    stakes:
+        What the alarm is worth by earned trust; None where it is worth nothing, its horizon being over.
     """
 
     chain: HealthChain
@@ -35,6 +78,7 @@ class Suspicion:
     migration_s: float
     detection_s: float
     restart_s: float
+    stakes: Stakes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class Stage:
             "worker.ticks=source",
             "worker.snapshot_s=0.5",
             "policy.level=migrate",
+            "policy.checkpoint=young",
+            "policy.migration=paper",
             "policy.node_mtbf_days=0.05",
             "policy.checkpoint_cost_s=0.2",
             "policy.eta=0.01",  # the nodes never fail, from which the policy would learn to leave them where they are

@@ -10,6 +10,7 @@ from decision_log import DecisionLog
 
 from connectors.codecs.frames import encode_json_frame, encode_packed_frame, schema_id
 from connectors.codecs.records import encode_event, encode_member, encode_tick
+from models.policy_settings import PolicySettings
 from models.records import Command, Frame
 from models.telemetry import Schema
 
@@ -45,9 +46,15 @@ def telemetry() -> list[tuple[bytes, bytes]]:
 
 
 def decisions() -> list[tuple[bytes, bytes]]:
-    """(key, value): regular checkpoints, an incident, one for it, a migration and a restore, all carried out."""
-    story = DecisionLog(level="migrate", node_mtbf_days=0.05, checkpoint_cost_s=0.2).start(ranks=4)
+    """(key, value): regular checkpoints, an alarm that comes true, and one that is trusted for it: a whole rescue."""
+    policy = PolicySettings(level="migrate", node_mtbf_days=0.05, checkpoint_cost_s=0.2, migration_s=45.0)
+    story = DecisionLog(policy).start(ranks=4, spares=("s0", "s1", "s2"))
     _carry_out(story, story.train(60))
+    _carry_out(story, story.incident("n1", probability=0.6))
+    _carry_out(story, story.train(30))
+    _carry_out(story, story.fate("n1"))
+    _carry_out(story, story.incident("n1", "closed", probability=0.1))
+    _carry_out(story, story.train(40))
     _carry_out(story, story.incident("n2", probability=0.6))
     _carry_out(story, story.train(5) + story.incident("n2", "changed", probability=0.95))
     _carry_out(story, story.train(15))
@@ -63,5 +70,5 @@ def _carry_out(story: DecisionLog, commands: list[Command]) -> None:
         if command.action == "CHECKPOINT":
             commands += story.save(command, step=(story.job.step or 0) + 2)
         else:
-            commands += story.carry_out(command, step=story.job.step)
+            commands += story.carry_out(command, step=story.job.step, seconds=60.0)
         commands += story.tick(0.5)

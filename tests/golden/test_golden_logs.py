@@ -65,7 +65,7 @@ def assess() -> Stage:
 
 
 def decide() -> Stage:
-    return decide_stage(PolicySettings(level="migrate", node_mtbf_days=0.05, checkpoint_cost_s=0.2))
+    return decide_stage(PolicySettings(level="migrate", node_mtbf_days=0.05, checkpoint_cost_s=0.2, migration_s=45.0))
 
 
 def read(path: Path) -> Log:
@@ -133,9 +133,9 @@ def test_the_recorded_assessments_show_every_verdict_but_suspect_and_a_whole_inc
     assert (states[0], states[-1]) == (b"opened", b"closed")
 
 
-def test_the_recorded_commands_are_a_whole_rescue() -> None:
+def test_the_recorded_commands_are_a_failure_and_the_whole_rescue_that_it_earned() -> None:
     actions = [decode_command(value).action for value in values("commands.jsonl", topics.COMMAND)]
-    assert [action for action in actions if action != "CHECKPOINT"] == ["MIGRATE", "RESTORE"]
+    assert [action for action in actions if action != "CHECKPOINT"] == ["RESTORE", "MIGRATE", "RESTORE"]
     assert actions.count("CHECKPOINT") >= 2
 
 

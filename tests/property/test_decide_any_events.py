@@ -18,7 +18,7 @@ from streams.batch import Batch, Partition
 from streams.fold import Output
 
 SOURCE = Partition(topics.EVENT, 0)
-STAGE = decide_stage(PolicySettings(level="migrate"))
+STAGE = decide_stage(PolicySettings(level="migrate", migration_s=5.0))
 START = 1_700_000_000.0
 GIANT = [  # a world that nobody could count to
     Tick(at=START),

@@ -25,7 +25,7 @@ PROBABILITIES = (0.1, 0.4, 0.6, 0.8, 0.95)
 Move = Callable[[DecisionLog, int], object]
 program = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10_000)), max_size=60)
 levels = st.sampled_from(LEVELS)
-policies = st.sampled_from(("young", "paper"))
+policies = st.sampled_from(("hazard", "young", "paper"))
 
 
 def settings_of(level: str, policy: str) -> PolicySettings:
@@ -33,11 +33,13 @@ def settings_of(level: str, policy: str) -> PolicySettings:
     return PolicySettings(
         level=level,  # type: ignore[arg-type]
         checkpoint=policy,  # type: ignore[arg-type]
+        migration="break-even" if policy == "hazard" else "paper",
         node_mtbf_days=0.5,
         checkpoint_cost_s=0.1,
         alpha=0.05,
         beta=0.02,
-        migration_s=5.0,
+        migration_s=0.5,
+        lead_median_s=60.0,
     )
 
 
@@ -156,21 +158,23 @@ def test_each_command_is_addressed_explained_and_counted(moves: list[tuple[int, 
 
 
 @settings(max_examples=100, deadline=None)
-@given(program, levels)
-def test_the_level_bounds_what_is_ordered(moves: list[tuple[int, int]], level: str) -> None:
+@given(program, levels, policies)
+def test_the_level_bounds_what_is_ordered(moves: list[tuple[int, int]], level: str, policy: str) -> None:
     allowed = {
         "observe": set(),
         "checkpoint": {"CHECKPOINT"},
         "quarantine": {"CHECKPOINT", "QUARANTINE"},
         "migrate": {"CHECKPOINT", "MIGRATE", "RESTORE"},
     }[level]
-    assert {command.action for command in run(moves, settings_of(level, "young")).commands} <= allowed
+    assert {command.action for command in run(moves, settings_of(level, policy)).commands} <= allowed
 
 
 @settings(max_examples=150, deadline=None)
-@given(program)
-def test_no_rank_is_moved_without_a_checkpoint_that_every_rank_called_durable(moves: list[tuple[int, int]]) -> None:
-    log = run(moves, settings_of("migrate", "young"))
+@given(program, policies)
+def test_no_rank_is_moved_without_a_checkpoint_that_every_rank_called_durable(
+    moves: list[tuple[int, int]], policy: str
+) -> None:
+    log = run(moves, settings_of("migrate", policy))
     for command in log.commands:
         if command.action in {"MIGRATE", "RESTORE"}:
             before = log.events[: command.cause.offset + 1]
@@ -190,9 +194,9 @@ def durable_steps(events: Iterable[Event], commands: Iterable[Command]) -> set[i
 
 
 @settings(max_examples=100, deadline=None)
-@given(program)
-def test_one_checkpoint_at_a_time_and_only_one_move_of_a_rank(moves: list[tuple[int, int]]) -> None:
-    log = DecisionLog(settings_of("migrate", "young")).start(spares=("s0",))
+@given(program, policies)
+def test_one_checkpoint_at_a_time_and_only_one_move_of_a_rank(moves: list[tuple[int, int]], policy: str) -> None:
+    log = DecisionLog(settings_of("migrate", policy)).start(spares=("s0",))
     for move, number in moves:
         log.at += 0.01
         MOVES[move](log, number)
@@ -240,9 +244,9 @@ def test_restores_and_duplicates_anywhere_change_no_byte(
 
 
 @settings(max_examples=60, deadline=None)
-@given(program)
-def test_while_history_is_loaded_nothing_is_ordered(moves: list[tuple[int, int]]) -> None:
-    log = DecisionLog(settings_of("migrate", "young")).start(spares=("s0",))
+@given(program, policies)
+def test_while_history_is_loaded_nothing_is_ordered(moves: list[tuple[int, int]], policy: str) -> None:
+    log = DecisionLog(settings_of("migrate", policy)).start(spares=("s0",))
     log.tick(history=True)
     for move, number in moves:
         if move in {0, 1, 10}:
@@ -253,10 +257,10 @@ def test_while_history_is_loaded_nothing_is_ordered(moves: list[tuple[int, int]]
 
 
 @settings(max_examples=60, deadline=None)
-@given(program)
-def test_every_command_in_flight_ends_when_time_passes(moves: list[tuple[int, int]]) -> None:
+@given(program, policies)
+def test_every_command_in_flight_ends_when_time_passes(moves: list[tuple[int, int]], policy: str) -> None:
     """Agents that have fallen silent for good leave nothing awaited, and cause no endless stream of commands."""
-    log = run(moves, settings_of("migrate", "young"))
+    log = run(moves, settings_of("migrate", policy))
     given_so_far = len(log.commands)
     log.tick(1.0)
     for _ in range(60):

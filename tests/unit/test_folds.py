@@ -34,7 +34,7 @@ def certain(features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 ASSESS = assess_stage({}, Foresight(certain, 120.0), IncidentSettings())
-DECIDE = decide_stage(PolicySettings(level="migrate"))
+DECIDE = decide_stage(PolicySettings(level="migrate", checkpoint="young"))
 
 
 def apply(fold: Fold, source: Partition, first: int, *rows: tuple[bytes, bytes]) -> Sequence[Output]:

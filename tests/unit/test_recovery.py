@@ -110,5 +110,5 @@ def test_a_spare_that_is_as_bad_is_not_worth_it() -> None:
 
 
 def test_settings_give_the_policy_its_numbers() -> None:
-    settings = PolicySettings(eta=0.6, theta=0.4, lambda1=2.0, lambda2=3.0, claim_weight=5.0)
+    settings = PolicySettings(migration="paper", eta=0.6, theta=0.4, lambda1=2.0, lambda2=3.0, claim_weight=5.0)
     assert recovery_policy(settings) == Paper(eta=0.6, theta=0.4, lambda1=2.0, lambda2=3.0, claim_weight=5.0)

@@ -45,7 +45,7 @@ def test_three_faults_in_one_file_are_all_told(tmp_path: Path) -> None:
     lines = fault_of(config).splitlines()
     assert lines[0] == "the settings have 3 faults"
     (checkpoint,) = [line for line in lines if "policy.checkpoint" in line]
-    assert all(part in checkpoint for part in ('"yuong"', '"young" or "paper"', str(config)))
+    assert all(part in checkpoint for part in ('"yuong"', '"hazard" or "young" or "daly" or "paper"', str(config)))
     (port,) = [line for line in lines if "broker.port" in line]
     assert all(part in port for part in ('"many"', "a whole number", "65535"))
     (section,) = [line for line in lines if "nosuchsection" in line]

@@ -73,7 +73,9 @@ class Failing:
             latents.gpu_loss[part, self.row] += self.vanishing * grown
             latents.loss[part, self.row] += 0.3 * self.vanishing * grown
         latents.gpu_loss[covered(latents, first, self.dark, self.failure), self.row] = 1.0
-        latents.loss[covered(latents, first, self.failure, self.back), self.row] = 1.0
+        down = covered(latents, first, self.failure, self.back)
+        latents.loss[down, self.row] = 1.0
+        latents.away[down, self.row] = True
         _restart(latents, first, self.back, self.row)
 
 
@@ -150,6 +152,8 @@ class Service:
 
     def paint(self, latents: Latents, first: int) -> None:
         """No load, then silence, then a restart."""
-        latents.load[covered(latents, first, self.start, self.back), self.row] = 0.0
+        away = covered(latents, first, self.start, self.back)
+        latents.load[away, self.row] = 0.0
+        latents.away[away, self.row] = True
         latents.loss[covered(latents, first, self.dark, self.back), self.row] = 1.0
         _restart(latents, first, self.back, self.row)

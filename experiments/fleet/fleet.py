@@ -102,8 +102,10 @@ class Fleet:
         self.step += steps
         return values
 
-    def told(self) -> Iterator[Told]:
-        """The next :data:`CHUNK_STEPS` steps, block of nodes by block, each with the truth; read to its end each time.
+    def told(self, of: slice) -> Iterator[Told]:
+        """The next :data:`CHUNK_STEPS` steps with the truth, one by one of the blocks of nodes that hold some of ``of``.
+
+        It has to be read to its end each time, and always for the same nodes.
 
         Raises
         ------
@@ -116,10 +118,12 @@ class Fleet:
         self._made += CHUNK_STEPS
         self.step += CHUNK_STEPS
         for rows, observer in self._blocks:
+            if rows.stop <= of.start or of.stop <= rows.start:
+                continue
             values = np.empty((CHUNK_STEPS, rows.stop - rows.start, len(METRICS)), np.float32)
             here = latents.of(rows)
             observer.chunk(here, values)
-            yield Told(first, rows.start - self._row, values, here, observer)
+            yield Told(first, rows.start, values, here, observer)
 
     def __iter__(self) -> Iterator[Floats]:
         return self

@@ -28,7 +28,7 @@ class Latents:
     ``load`` is 0 (idle) to 1 (training), ``writing`` 1 while a checkpoint is written, ``ambient`` degrees above the
     usual room, ``severity`` (classes, steps, nodes) how far each fault has come (about 1 at the failure), ``chatter``
     (chatterers, steps, nodes) benign events an interval, ``loss`` the probability that a whole sample is lost (1: the
-    node is down), ``gpu_loss`` that the GPU's part is, ``restarted`` whether the node's counters begin anew.
+    node is down), ``gpu_loss`` that the GPU's part is, ``restarted`` whether the node's counters begin anew, ``away`` whether it is down or being worked on.
     """
 
     load: Floats
@@ -39,6 +39,7 @@ class Latents:
     loss: Floats
     gpu_loss: Floats
     restarted: Flags
+    away: Flags
 
     @classmethod
     def calm(cls, steps: int, nodes: int) -> Latents:
@@ -56,6 +57,7 @@ class Latents:
             loss=zeros(),
             gpu_loss=zeros(),
             restarted=np.zeros((steps, nodes), np.bool_),
+            away=np.zeros((steps, nodes), np.bool_),
         )
 
     def of(self, rows: slice) -> Latents:

@@ -13,14 +13,17 @@ _BLOCK_STEPS = 256
 
 
 class FleetRecording:
-    """What a fleet shows, and which of its nodes failed when: a ``Recording`` of the training."""
+    """What a fleet shows, and which of its nodes failed when: a ``Recording`` of the training.
+
+    ``shard`` is that of :class:`~experiments.fleet.fleet.Fleet`: rows are counted within it.
+    """
 
     metrics = NAMES
     counters = tuple(metric.is_counter for metric in METRICS)
 
-    def __init__(self, spec: FleetSpec) -> None:
+    def __init__(self, spec: FleetSpec, shard: tuple[int, int] = (0, 1)) -> None:
         self.interval_s = spec.interval_s
-        self._fleet = Fleet(spec)
+        self._fleet = Fleet(spec, shard)
         self._row = {name: row for row, name in enumerate(self._fleet.names)}
 
     def blocks(self, steps: int) -> Iterator[Floats]:
@@ -33,3 +36,7 @@ class FleetRecording:
         """(row, step) of every failure whose time has come."""
         faults = self._fleet.faults
         return [(self._row[fault.node], fault.failure) for fault in faults if fault.failure < self._fleet.step]
+
+    def onsets(self) -> dict[tuple[int, int], int]:
+        """(row, step) of every failure whose time has come → the step of its first sign."""
+        return {(self._row[f.node], f.failure): f.onset for f in self._fleet.faults if f.failure < self._fleet.step}

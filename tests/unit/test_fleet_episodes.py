@@ -94,7 +94,7 @@ def test_a_sudden_fault_gives_no_sign() -> None:
         row=1, class_index=0, onset=30, failure=30, back=50, amplitude=1.2, shape=0.5, vanishing=0.1, dark=30
     )
     latents = painted(sudden, 0, LONG)
-    assert changed(latents) == {"loss", "restarted"}
+    assert changed(latents) == {"loss", "restarted", "away"}
     assert (latents.loss[30:50, 1] == 1).all()
 
 
@@ -129,7 +129,7 @@ def test_chatter_is_on_one_counter_of_one_node() -> None:
 
 def test_service_ends_load_then_darkens_then_restarts() -> None:
     latents = painted(Service(2, 12, 20, 30))
-    assert changed(latents) == {"load", "loss", "restarted"}
+    assert changed(latents) == {"load", "loss", "restarted", "away"}
     assert np.flatnonzero(latents.load[:, 2] == 0).tolist() == list(range(12, 30))
     assert np.flatnonzero(latents.loss[:, 2]).tolist() == list(range(20, 30))
     assert np.argwhere(latents.restarted).tolist() == [[30, 2]]

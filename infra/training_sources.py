@@ -59,10 +59,9 @@ def _words(recording: HistoryRecording) -> str:
 
 
 def _material(recording: HistoryRecording, horizon: int, data: str) -> Material:
-    from models.limits import WINDOW_FRAMES
     from models.training.history_split import TooLittle, history_split, require_failures
 
-    gap = horizon + WINDOW_FRAMES
+    gap = horizon  # a label looks so far ahead; a window never looks out of its part, which begins with cold nodes
     failures = recording.failures()
     try:
         parts = history_split([row for row, _ in failures], len(recording.nodes), recording.steps, gap)

@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from models.limits import RANGE_FRAMES, WINDOW_FRAMES
+from models.limits import RANGE_FRAMES
 from models.training.recording import PARTS, Part
 
 #: Share of the nodes, and share of the time, of each part.
 NODE_SHARES: Final = (0.4, 0.15, 0.2, 0.25)
 TIME_SHARES: Final = (0.3, 0.2, 0.22, 0.28)
-#: A part is at least so long that a node is warm for a window of it.
-PART_STEPS_MIN: Final = RANGE_FRAMES + WINDOW_FRAMES
+#: A part is at least so long that a node is warm for half of it: each begins with nodes of which nothing is known.
+PART_STEPS_MIN: Final = 2 * RANGE_FRAMES
 #: Failures that each part must hold: to learn from, to stop by, to calibrate by, to judge by.
 FAILURES_MIN: Final = (5, 1, 2, 1)
 

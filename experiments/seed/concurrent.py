@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from experiments.policy_lab.profile import Profile
-from experiments.policy_lab.statistics import Doubles, mean
+from experiments.policy_lab.sizing import cheapest
+from experiments.policy_lab.statistics import mean
 from experiments.seed.claims import claim
-from experiments.seed.pool import Standing, draws, incidents
+from experiments.seed.standing import Standing, draws, incidents
 
 CONCURRENT: Final = (2, 3)
 POOLS: Final = range(9)
@@ -33,16 +33,6 @@ def experiment(profile: Profile, seed: int) -> dict[str, Any]:
         rows += [{**row, "recommended": at == best} for at, row in enumerate(told)]
         claims.append(_claim(concurrent, told, best, [POOLS[at] for at in as_good]))
     return {"experiment": 3, "profile": profile.name, "incidents": SEEDS * INCIDENTS, "rows": rows, "claims": claims}
-
-
-def cheapest(costs: Sequence[Doubles]) -> tuple[int, list[int]]:
-    """Which of several (seeds,) costs is the least in the mean, and all that cannot be told from it at 95 %.
-
-    >>> cheapest([np.array([3.0, 2.0]), np.array([1.0, 3.0]), np.array([9.0, 9.1])])
-    (1, [0, 1])
-    """
-    best = int(np.argmin([cost.mean() for cost in costs]))
-    return best, [at for at, cost in enumerate(costs) if mean(cost - costs[best]).low <= 0.0]
 
 
 def _cost(profile: Profile, run: Standing) -> float:

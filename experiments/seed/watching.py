@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from typing import Any, Final
 
 import numpy as np
@@ -10,30 +15,34 @@ from numpy.typing import NDArray
 
 from experiments.fleet import FleetRecording
 from experiments.fleet.presets import DAY_STEPS, prediction_fleet
-from models.limits import WINDOW_FRAMES
+from models.cohort import Cohort
 from models.mlp import Predictor
-from models.training.examples import Examples, examples
-from models.training.recording import Part
+from models.training.examples import Examples
 from models.training.scores import alarms
 
 #: Added to the seed of a command: a fleet that was trained on, with a small number for its seed, is none to judge by.
 APART: Final = 7_000_000
-#: Enough nodes and days for a hundred failures at the fleet's rate (about .15 a node-day).
-NODES, DAYS = 256, 3
+#: Fleets, and nodes and days of each: about a hundred failures together, at the fleet's .15 a node-day.
+FLEETS, NODES, DAYS = 2, 256, 1.5
 #: A predictor says nothing when all of its probabilities lie within such a width.
 STUCK_WIDTH: Final = 0.02
 
 Doubles = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Probabilities of all that was seen, the truth about it, and the predictor's horizon in intervals."""
+    """Probabilities of all that was seen, the truth about it, and the predictor's horizon in intervals.
+
+    ``cpu_s`` is what watching and predicting took, on one core.
+    """
 
     probability: Doubles
     seen: Examples
     horizon: int
     interval_s: float
+    cpu_s: float
 
     @property
     def node_hours(self) -> float:
@@ -46,19 +55,68 @@ class Watched:
         return len(self.seen.failures)
 
 
-def watch(predictor: Predictor, seed: int, nodes: int = NODES, days: float = DAYS) -> Watched:
-    """Simulate a fleet apart from all training, watch it, and score each frame.
+def watch(predictor: Predictor, seed: int) -> Watched:
+    """Simulate fleets apart from all training, one a core, watch them, and score each frame as it comes.
 
     Parameters
     ----------
     predictor : its features are those of the pipeline.
     seed : that of the command.
     """
-    spec = prediction_fleet(nodes, APART + seed)
+    seeds = [APART + FLEETS * seed + number for number in range(FLEETS)]
+    with ProcessPoolExecutor(FLEETS, mp_context=get_context("spawn")) as pool:
+        return joined(list(pool.map(watch_fleet, repeat(predictor), seeds)))
+
+
+def joined(fleets: Sequence[Watched]) -> Watched:
+    """Several fleets as one, nodes numbered on."""
+    first, apart = fleets[0], max(int(each.seen.node.max()) for each in fleets) + 1
+    failures = [(row + apart * at, step) for at, each in enumerate(fleets) for row, step in each.seen.failures]
+    seen = Examples(
+        features=np.concatenate([each.seen.features for each in fleets]),
+        failed=np.concatenate([each.seen.failed for each in fleets]),
+        node=np.concatenate([each.seen.node + apart * at for at, each in enumerate(fleets)]),
+        step=np.concatenate([each.seen.step for each in fleets]),
+        failures=tuple(failures),
+    )
+    probability = np.concatenate([each.probability for each in fleets])
+    return Watched(probability, seen, first.horizon, first.interval_s, sum(each.cpu_s for each in fleets))
+
+
+def watch_fleet(predictor: Predictor, seed: int, nodes: int = NODES, days: float = DAYS) -> Watched:
+    """Watch one simulated fleet from its first frame on."""
+    spec = prediction_fleet(nodes, seed)
+    recording, steps = FleetRecording(spec), round(days * DAY_STEPS)
+    cohort = Cohort(recording.metrics, recording.counters)
+    rows = cohort.add(nodes)
+    told: list[tuple[Doubles, Index, Index]] = []
+    cpu_s = 0.0
+    for at, values in enumerate(sample for block in recording.blocks(steps) for sample in block.astype(np.float64)):
+        began = time.process_time()
+        present = np.flatnonzero(~np.isnan(values).all(axis=1))
+        seen = cohort.advance(rows[present], np.full(len(present), at * spec.interval_s), values[present])
+        warm = present[seen.warm]
+        if len(warm):
+            told.append((predictor.probability(seen.features[seen.warm]), warm, np.full(len(warm), at)))
+        cpu_s += time.process_time() - began
+    probability, node, step = (np.concatenate(each) for each in zip(*told, strict=True))
     horizon = max(round(predictor.horizon_s / spec.interval_s), 1)
-    part = Part("test", np.arange(nodes), 0, round(days * DAY_STEPS))
-    [(_, seen)] = examples(FleetRecording(spec), [part], horizon, horizon + WINDOW_FRAMES, {})
-    return Watched(predictor.probability(seen.features), seen, horizon, spec.interval_s)
+    return Watched(probability, label(node, step, recording.failures(), horizon), horizon, spec.interval_s, cpu_s)
+
+
+def label(node: Index, step: Index, failures: Sequence[tuple[int, int]], horizon: int) -> Examples:
+    """What was seen, without its features: failed is what fails within the horizon after.
+
+    Failures of nodes that were not yet warm, which nobody could foresee, are left out.
+    """
+    failed = np.zeros(len(node), np.bool_)
+    own = []
+    for row, at in sorted(failures):
+        steps = step[node == row]
+        failed |= (node == row) & (step < at) & (step >= at - horizon)
+        if len(steps) and steps.min() < at:
+            own.append((row, at))
+    return Examples(np.empty((len(node), 0), np.float32), failed, node, step, tuple(own))
 
 
 def figures(watched: Watched, threshold: float) -> dict[str, Any]:

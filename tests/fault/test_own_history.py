@@ -21,7 +21,7 @@ from infra.cli.main import main
 from models.records import NodeFate
 from models.telemetry import Schema
 
-NODES, STEPS, PARTITIONS = 16, 2_960, 2
+NODES, STEPS, PARTITIONS = 20, 2_960, 2
 START = 1_700_000_000.0
 SCHEMA = Schema(NAMES, FleetRecording.counters)
 
@@ -29,7 +29,7 @@ SCHEMA = Schema(NAMES, FleetRecording.counters)
 def put_history(brokers: str) -> int:
     """Frames of a fleet that fails often, and what became of its nodes; returns the number of failures."""
     recording = FleetRecording(
-        FleetSpec(nodes=NODES, seed=5, fault_rate=1 / 100, repair_median=20.0, sudden_share=0.2, job_nodes=4)
+        FleetSpec(nodes=NODES, seed=5, fault_rate=1 / 200, repair_median=20.0, sudden_share=0.2, job_nodes=4)
     )
     producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 20})
     producer.produce(topics.SCHEMA, key=schema_id(SCHEMA), value=encode_schema(SCHEMA))
@@ -45,8 +45,6 @@ def put_history(brokers: str) -> int:
                 frame = encode_packed_frame(name, START + step, step, schema_id(SCHEMA), values[row])
                 producer.produce(topics.TELEMETRY, key=name, value=frame)
             producer.poll(0)
-    for partition in range(PARTITIONS):
-        producer.produce(topics.TELEMETRY, key=b"tick", value=encode_tick(START + STEPS), partition=partition)
     failures = recording.failures()
     for row, step in failures:
         name = f"n{row:02d}"
@@ -56,6 +54,14 @@ def put_history(brokers: str) -> int:
             producer.produce(topics.EVENT, key=name, value=encode_event(NodeFate(job=None, node=name, **fate)))
     assert producer.flush(60) == 0
     return len(failures)
+
+
+def put_tick(brokers: str, at: float) -> None:
+    """Source time on each partition, to which a worker answers with its counts."""
+    producer = Producer({"bootstrap.servers": brokers})
+    for partition in range(PARTITIONS):
+        producer.produce(topics.TELEMETRY, key=b"tick", value=encode_tick(START + STEPS + at), partition=partition)
+    assert producer.flush(30) == 0
 
 
 def newest_model(brokers: str) -> set[str]:
@@ -86,6 +92,8 @@ def test_the_log_becomes_a_model_that_running_workers_use_and_keep(
     artefact = card["artefact"]
     lively = lively_artefact(tmp_path / "lively.safetensors")
     settings = (f"predictor.artefact={lively}", "worker.ticks=source", "worker.snapshot_s=0.5")
+    fresh_topics(broker, PARTITIONS)  # the worker has no past to catch up with
+    put_tick(broker.bootstrap, 1)
     with worker(broker.bootstrap, tmp_path / "worker.log", *settings) as one:
         wait_until_written(broker.bootstrap, topics.ASSESSMENT, PARTITIONS, one)
         assert main(["model", "activate", artefact, "--wait", "90s", *common]) == 0
@@ -94,10 +102,7 @@ def test_the_log_becomes_a_model_that_running_workers_use_and_keep(
         one.kill()
     with worker(broker.bootstrap, tmp_path / "worker.log", *settings) as two:
         before = written(broker.bootstrap, topics.ASSESSMENT)
-        producer = Producer({"bootstrap.servers": broker.bootstrap})
-        for partition in range(PARTITIONS):
-            producer.produce(topics.TELEMETRY, key=b"tick", value=encode_tick(START + STEPS + 9), partition=partition)
-        assert producer.flush(30) == 0
+        put_tick(broker.bootstrap, 2)
         wait_until_written(broker.bootstrap, topics.ASSESSMENT, before + PARTITIONS, two)
         assert newest_model(broker.bootstrap) == {card["digest"]}
         assert two.stop() == 0, two.log.read_text()[-2000:]

@@ -28,6 +28,15 @@ def lead_density(age_s: float, median_s: float, sigma: float) -> float:
     return math.exp(-0.5 * deviation * deviation) / (age_s * sigma * math.sqrt(2.0 * math.pi))
 
 
+def lead_peak(median_s: float, sigma: float) -> float:
+    """Return the largest value of f, at the mode median·exp(−σ²), in 1/s.
+
+    >>> lead_peak(720.0, 0.8) == lead_density(720.0 * math.exp(-0.64), 720.0, 0.8)
+    True
+    """
+    return math.exp(0.5 * sigma * sigma) / (median_s * sigma * math.sqrt(2.0 * math.pi))
+
+
 def lead_mean_s(median_s: float, sigma: float) -> float:
     """Return E[L] = median·exp(σ²/2), in seconds.
 

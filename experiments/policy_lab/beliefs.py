@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from experiments.compiled import compiled
-from experiments.policy_lab.draws import Draws
 from experiments.policy_lab.rule import EARNED, TRUTH, Rule
-from experiments.policy_lab.state import Memory, World
+from experiments.policy_lab.state import Run, World
 from models import trust as trusted
 from models.trust import Trust
 
@@ -38,16 +35,20 @@ def beliefs(world: World, rule: Rule, trust: Trust) -> Belief:
 
 
 @compiled
-def probability(rule: Rule, belief: Belief, memory: Memory, draws: Draws, alarm: int) -> float:
+def probability(rule: Rule, belief: Belief, run: Run, alarm: int) -> float:
     """Return P, the chance that an alarm is true."""
     if rule.trust == TRUTH:
-        return draws.alarm_truth[alarm]
-    return belief.dense if memory.dense[alarm] else belief.sparse
+        return run.alarms[alarm].truth
+    return belief.dense if run.alarms[alarm].dense else belief.sparse
 
 
 @compiled
-def recall_at(rule: Rule, belief: Belief, draws: Draws, at: float) -> float:
+def recall_at(rule: Rule, belief: Belief, run: Run, at: float) -> float:
     """Return r, the share of failures that an alarm precedes."""
     if rule.trust == TRUTH:
-        return draws.phase_recall[np.searchsorted(draws.phase_at, at, side="right") - 1]
+        recall = 0.0
+        for phase in range(run.phases.size):
+            if run.phases[phase].at <= at:
+                recall = run.phases[phase].recall
+        return recall
     return belief.recall

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from experiments.compiled import compiled
 from experiments.policy_lab.beliefs import Belief, probability
-from experiments.policy_lab.draws import Draws
 from experiments.policy_lab.pool import room, vacate
 from experiments.policy_lab.progress import begin_save, enter, unsaved_s
 from experiments.policy_lab.rule import (
@@ -19,12 +18,11 @@ from experiments.policy_lab.rule import (
 from experiments.policy_lab.state import (
     LEAVING,
     LEFT_ALONE,
-    MIGRATIONS,
     MOVE,
     NEVER,
     OPEN,
     PLANNED,
-    Memory,
+    Run,
     World,
 )
 from models import hazard_rate, lead
@@ -48,7 +46,7 @@ shrink_price_s = compiled(resize.shrink_price_s)
 
 
 @compiled
-def decide(world: World, rule: Rule, belief: Belief, state, memory: Memory, draws: Draws) -> None:
+def decide(world: World, rule: Rule, belief: Belief, state, run: Run) -> None:
     """Decide upon every alarm that is open, and begin what follows of it.
 
     While a checkpoint is being written none can begin: the decision waits until it is durable, unless that one is
@@ -57,61 +55,57 @@ def decide(world: World, rule: Rule, belief: Belief, state, memory: Memory, draw
     state.review = 0
     unsaved = unsaved_s(state)
     writing = state.durable_at < NEVER
-    if writing and unsaved > world.cost_s and rule.leave != ORACLE:
+    if writing and unsaved > world.cost_s:
         return
-    saving, leaving = _wishes(world, rule, belief, state, memory, draws, unsaved)
+    saving, leaving = _wishes(world, rule, belief, state, run, unsaved)
     price_s = early_price_s(unsaved, young_interval_s(world.cost_s, world.mtbf_s), world.cost_s)
     if rule.elastic and _grows(world, state, price_s):
         state.growing = 1
     if leaving or state.growing:
-        if rule.leave == ORACLE:
-            begin_move(world, state)
-        elif writing or unsaved <= price_s:
+        if writing or unsaved <= price_s:
             state.work -= unsaved
             begin_move(world, state)
         else:
-            begin_save(world, state, memory)
+            begin_save(world, state, run)
     elif saving and not writing:
-        begin_save(world, state, memory)
+        begin_save(world, state, run)
 
 
 @compiled
-def _wishes(world: World, rule: Rule, belief: Belief, state, memory: Memory, draws: Draws, unsaved: float):
+def _wishes(world: World, rule: Rule, belief: Belief, state, run: Run, unsaved: float):
     """Return whether an alarm is worth a checkpoint, and how many nodes are to be left."""
     saving, leaving = False, 0
     for alarm in range(state.oldest, state.alarm):
-        if memory.status[alarm] != OPEN:
+        if run.alarms[alarm].status != OPEN:
             continue
         free = room(world, rule, state) - leaving
-        if free > 0 and leaves(world, rule, belief, state, memory, draws, alarm, unsaved, free):
-            memory.status[alarm] = LEAVING
+        if free > 0 and leaves(world, rule, belief, state, run, alarm, unsaved, free):
+            run.alarms[alarm].status = LEAVING
             leaving += 1
             continue
-        memory.status[alarm] = LEFT_ALONE
-        saving |= _saves(world, rule, belief, state, memory, draws, alarm, unsaved)
-        if rule.leave == ORACLE and draws.alarm_fault[alarm] >= 0:
-            memory.status[alarm] = PLANNED
+        run.alarms[alarm].status = LEFT_ALONE
+        saving |= _saves(world, rule, belief, state, run, alarm, unsaved)
+        if rule.leave == ORACLE and run.alarms[alarm].fault >= 0:
+            run.alarms[alarm].status = PLANNED
     return saving, leaving
 
 
 @compiled
-def _saves(
-    world: World, rule: Rule, belief: Belief, state, memory: Memory, draws: Draws, alarm: int, unsaved: float
-) -> bool:
+def _saves(world: World, rule: Rule, belief: Belief, state, run: Run, alarm: int, unsaved: float) -> bool:
     if rule.save == IGNORE:
         return False
-    chance = probability(rule, belief, memory, draws, alarm)
+    chance = probability(rule, belief, run, alarm)
     if rule.save == SAVE_AUPY:
         return aupy_saves(unsaved, world.cost_s, chance)
     price_s = early_price_s(unsaved, young_interval_s(world.cost_s, world.mtbf_s), world.cost_s)
-    coming = _coming(world, belief, state, draws, alarm, chance, world.cost_s + world.durable_s)
+    coming = _coming(world, belief, state, run, alarm, chance, world.cost_s + world.durable_s)
     return rule.save == SAVE_EARLY and early_saves(coming, unsaved, price_s)
 
 
 @compiled
-def _coming(world: World, belief: Belief, state, draws: Draws, alarm: int, chance: float, seconds: float) -> float:
+def _coming(world: World, belief: Belief, state, run: Run, alarm: int, chance: float, seconds: float) -> float:
     """Return the chance that the accused node fails, and not within the next ``seconds``."""
-    age_s = state.at - draws.alarm_at[alarm]
+    age_s = state.at - run.alarms[alarm].at
     now = lead_survival(age_s, belief.median_s, world.sigma)
     return still_to_come(chance, now, lead_survival(age_s + seconds, belief.median_s, world.sigma))
 
@@ -122,8 +116,7 @@ def leaves(
     rule: Rule,
     belief: Belief,
     state,
-    memory: Memory,
-    draws: Draws,
+    run: Run,
     alarm: int,
     unsaved: float,
     free: int,
@@ -132,14 +125,14 @@ def leaves(
     if rule.leave == IGNORE:
         return False
     if rule.leave == ORACLE:
-        fault = draws.alarm_fault[alarm]
-        return fault >= 0 and draws.fault_at[fault] - state.at > world.migration_s
-    chance = probability(rule, belief, memory, draws, alarm)
+        fault = run.alarms[alarm].fault
+        return fault >= 0 and run.faults[fault].at - state.at > world.cost_s + world.migration_s
+    chance = probability(rule, belief, run, alarm)
     if rule.leave == LEAVE_LITERAL:
         return chance > rule.eta
     interval_s = young_interval_s(world.cost_s, world.mtbf_s)
     price_s = world.migration_s + early_price_s(unsaved, interval_s, world.cost_s)
-    coming = _coming(world, belief, state, draws, alarm, chance, world.cost_s + world.migration_s)
+    coming = _coming(world, belief, state, run, alarm, chance, world.cost_s + world.migration_s)
     return worth_leaving(coming, _failure_s(world, belief, chance), price_s + _spare_s(world, rule, chance, free))
 
 
@@ -177,15 +170,15 @@ def begin_move(world: World, state) -> None:
 
 
 @compiled
-def end_move(world: World, rule: Rule, state, memory: Memory, draws: Draws) -> None:
+def end_move(world: World, rule: Rule, state, run: Run) -> None:
     """The accused nodes are left, as far as there is room; a job that may shrink or grow has its new size."""
     for alarm in range(state.oldest, state.alarm):
-        if memory.status[alarm] == LEAVING:
+        if run.alarms[alarm].status == LEAVING:
             if room(world, rule, state) > 0:
-                vacate(world, state, memory, draws, alarm)
-                memory.counts[MIGRATIONS] += 1.0
+                vacate(world, state, run, alarm)
+                state.migrations += 1.0
             else:
-                memory.status[alarm] = LEFT_ALONE
+                run.alarms[alarm].status = LEFT_ALONE
     state.growing = 0
     resized(world, rule, state)
 
@@ -198,26 +191,26 @@ def resized(world: World, rule: Rule, state) -> None:
 
 
 @compiled
-def swap_accused(world: World, rule: Rule, belief: Belief, state, memory: Memory, draws: Draws) -> None:
+def swap_accused(world: World, rule: Rule, belief: Belief, state, run: Run) -> None:
     """A job that restarts anyway leaves accused nodes at the price of a spare alone."""
     if rule.leave == IGNORE or state.missing > 0:
         return
     for alarm in range(state.oldest, state.alarm):
         if (
-            OPEN <= memory.status[alarm] <= PLANNED
+            OPEN <= run.alarms[alarm].status <= PLANNED
             and state.free > 0
-            and _swaps(world, rule, belief, state, memory, draws, alarm)
+            and _swaps(world, rule, belief, state, run, alarm)
         ):
-            vacate(world, state, memory, draws, alarm)
+            vacate(world, state, run, alarm)
 
 
 @compiled
-def _swaps(world: World, rule: Rule, belief: Belief, state, memory: Memory, draws: Draws, alarm: int) -> bool:
+def _swaps(world: World, rule: Rule, belief: Belief, state, run: Run, alarm: int) -> bool:
     if rule.leave == ORACLE:
-        return draws.alarm_fault[alarm] >= 0
-    chance = probability(rule, belief, memory, draws, alarm)
+        return run.alarms[alarm].fault >= 0
+    chance = probability(rule, belief, run, alarm)
     if rule.leave != LEAVE_BREAK_EVEN:
         return chance > rule.eta
-    coming = _coming(world, belief, state, draws, alarm, chance, 0.0)
+    coming = _coming(world, belief, state, run, alarm, chance, 0.0)
     price_s = _spare_s(world, rule, chance, state.free)
     return worth_leaving(coming, _failure_s(world, belief, chance), price_s)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from experiments.failure_trace.trace import Trace
 from experiments.policy_lab.cases import DAY_S, Case
 from experiments.policy_lab.profile import Profile
+from experiments.policy_lab.state import ALARM, FAULT, PHASE
 from models.trust import BURN_IN_FINDS
 
 #: Which failures come, and when, depends on the seed alone; what the predictor says of them on another stream.
@@ -23,30 +24,11 @@ _PREDICTOR: Final = 2
 
 
 class Draws(NamedTuple):
-    """Faults and alarms, each in the order of time.
+    """Faults, alarms and phases, each in the order of time, as ``state.FAULT``, ``ALARM`` and ``PHASE`` have them."""
 
-    Parameters
-    ----------
-    fault_at, fault_slot, repair_s, memory_luck :
-        (faults,) when and where; how long its repair takes; below ``memory_lost`` the peer's memory is lost too.
-    alarm_at, alarm_slot, alarm_fault, alarm_found, alarm_truth :
-        (alarms,) when and where; the fault that it foretells, or −1; whether burn-in would find that fault; the true
-        share of true alarms then.
-    phase_at, phase_recall :
-        (phases,) from when on which share of failures is foreseen.
-    """
-
-    fault_at: NDArray[np.float64]
-    fault_slot: NDArray[np.int64]
-    repair_s: NDArray[np.float64]
-    memory_luck: NDArray[np.float64]
-    alarm_at: NDArray[np.float64]
-    alarm_slot: NDArray[np.int64]
-    alarm_fault: NDArray[np.int64]
-    alarm_found: NDArray[np.bool_]
-    alarm_truth: NDArray[np.float64]
-    phase_at: NDArray[np.float64]
-    phase_recall: NDArray[np.float64]
+    faults: NDArray[np.void]
+    alarms: NDArray[np.void]
+    phases: NDArray[np.void]
 
 
 class Faults(NamedTuple):
@@ -99,18 +81,27 @@ def draw(profile: Profile, case: Case, faults: Faults, wall_s: float, seed: int)
     phase = np.searchsorted(begun, faults.at, side="right") - 1
     foreseen = np.flatnonzero((luck < recall[phase]) & (true_at >= 0.0))
     false_at = _false_alarms(case, spans, wall_s, random)
-    alarm_at = np.concatenate((true_at[foreseen], false_at))
-    slot = np.concatenate((faults.slot[foreseen], random.integers(0, profile.nodes, false_at.size)))
-    fault = np.concatenate((foreseen, np.full(false_at.size, -1)))
-    shown = np.concatenate((found[foreseen] < BURN_IN_FINDS, np.zeros(false_at.size, dtype=bool)))
-    order = np.argsort(alarm_at, kind="stable")
-    alarm_at = alarm_at[order]
-    return Draws(
-        *(faults.at, faults.slot, faults.repair_s, memory_luck),
-        *(alarm_at, slot[order].astype(np.int64), fault[order].astype(np.int64), shown[order]),
-        _truth(profile, case, begun, recall, rate, alarm_at),
-        *(begun, recall),
-    )
+    alarms = np.zeros(foreseen.size + false_at.size, ALARM)
+    alarms["at"] = np.concatenate((true_at[foreseen], false_at))
+    alarms["slot"] = np.concatenate((faults.slot[foreseen], random.integers(0, profile.nodes, false_at.size)))
+    alarms["fault"] = np.concatenate((foreseen, np.full(false_at.size, -1)))
+    alarms["found"][: foreseen.size] = found[foreseen] < BURN_IN_FINDS
+    alarms = alarms[np.argsort(alarms["at"], kind="stable")]
+    alarms["truth"] = _truth(profile, case, begun, recall, rate, alarms["at"])
+    return Draws(_table(faults, memory_luck), alarms, _phases(begun, recall))
+
+
+def _table(faults: Faults, memory_luck: NDArray[np.float64]) -> NDArray[np.void]:
+    table = np.zeros(faults.at.size, FAULT)
+    table["at"], table["slot"], table["repair_s"] = faults
+    table["memory_luck"], table["blamed"] = memory_luck, -1
+    return table
+
+
+def _phases(begun: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.void]:
+    phases = np.zeros(begun.size, PHASE)
+    phases["at"], phases["recall"] = begun, recall
+    return phases
 
 
 def _false_alarms(

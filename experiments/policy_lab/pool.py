@@ -3,78 +3,77 @@
 from __future__ import annotations
 
 from experiments.compiled import compiled
-from experiments.policy_lab.draws import Draws
 from experiments.policy_lab.rule import Rule
-from experiments.policy_lab.state import ENDLESS, LEAVING, NEVER, OPEN, VACATED, Memory, World
+from experiments.policy_lab.state import ENDLESS, LEAVING, NEVER, OPEN, VACATED, Run, World
 
 
 @compiled
-def send_out(state, memory: Memory, back_at: float) -> None:
+def send_out(state, run: Run, back_at: float) -> None:
     """A node is out until ``back_at``; those of a pool that is never empty are not followed."""
     if state.free >= ENDLESS:
         return
-    memory.back_at[state.out] = back_at
+    run.back_at[state.out] = back_at
     state.out += 1
     state.next_back = min(state.next_back, back_at)
 
 
 @compiled
-def empty_slot(world: World, state, memory: Memory, slot: int) -> None:
+def empty_slot(world: World, state, run: Run, slot: int) -> None:
     """The node of a slot has gone; a spare takes its place if there is one."""
-    memory.empty[slot] = True
+    run.slots[slot].empty = True
     state.missing += 1
     if state.free >= ENDLESS:
-        _fill(state, memory, slot)
+        _fill(state, run, slot)
     elif state.free > 0:
         state.free -= 1
-        _fill(state, memory, slot)
+        _fill(state, run, slot)
 
 
 @compiled
-def _fill(state, memory: Memory, slot: int) -> None:
-    memory.empty[slot] = False
-    memory.tenant[slot] += 1
+def _fill(state, run: Run, slot: int) -> None:
+    run.slots[slot].empty = False
+    run.slots[slot].tenant += 1
     state.missing -= 1
 
 
 @compiled
-def node_back(world: World, state, memory: Memory) -> None:
+def node_back(world: World, state, run: Run) -> None:
     """The first node that is due comes back: into the job where one is missing, else into the pool."""
     for one in range(state.out):
-        if memory.back_at[one] <= state.next_back:
+        if run.back_at[one] <= state.next_back:
             state.out -= 1
-            memory.back_at[one] = memory.back_at[state.out]
+            run.back_at[one] = run.back_at[state.out]
             break
     state.next_back = NEVER
     for one in range(state.out):
-        state.next_back = min(state.next_back, memory.back_at[one])
+        state.next_back = min(state.next_back, run.back_at[one])
     if state.missing == 0:
         state.free += 1
         return
     for slot in range(world.nodes):
-        if memory.empty[slot]:
-            _fill(state, memory, slot)
+        if run.slots[slot].empty:
+            _fill(state, run, slot)
             return
 
 
 @compiled
-def vacate(world: World, state, memory: Memory, draws: Draws, alarm: int) -> None:
+def vacate(world: World, state, run: Run, alarm: int) -> None:
     """The accused node leaves: a good one comes back after burn-in, a bad one goes to repair when its fault strikes.
 
     Every open alarm about that node ends with it.
     """
-    slot = draws.alarm_slot[alarm]
+    slot = run.alarms[alarm].slot
     back_at = state.at + world.burn_in_s
     for other in range(state.oldest, state.alarm):
-        same = draws.alarm_slot[other] == slot and memory.accused[other] == memory.tenant[slot]
-        if same and OPEN <= memory.status[other] <= LEAVING:
-            memory.status[other] = VACATED
-            fault = draws.alarm_fault[other]
+        same = run.alarms[other].slot == slot and run.alarms[other].accused == run.slots[slot].tenant
+        if same and OPEN <= run.alarms[other].status <= LEAVING:
+            run.alarms[other].status = VACATED
+            fault = run.alarms[other].fault
             if fault >= 0:
-                back_at = max(back_at, draws.fault_at[fault] + draws.repair_s[fault])
-    memory.status[alarm] = VACATED
-    send_out(state, memory, back_at)
-    empty_slot(world, state, memory, slot)
+                back_at = max(back_at, run.faults[fault].at + run.faults[fault].repair_s)
+    run.alarms[alarm].status = VACATED
+    send_out(state, run, back_at)
+    empty_slot(world, state, run, slot)
 
 
 @compiled

@@ -4,56 +4,47 @@ from __future__ import annotations
 
 from experiments.compiled import compiled
 from experiments.policy_lab.state import (
-    CHECKPOINT,
-    CHECKPOINTS,
-    DEGRADED,
     DETECT,
-    DETECTION,
     KEEP,
-    MIGRATION,
     MOVE,
     NEVER,
-    PRODUCTIVE,
-    RECOMPUTED,
     RESTART,
-    RESTARTING,
     RUN,
     SAVE,
     WAIT,
-    WAITING,
-    Memory,
+    Run,
     World,
 )
 
 
 @compiled
-def pass_time(world: World, state, memory: Memory, until: float, rate: float) -> None:
+def pass_time(world: World, state, run: Run, until: float, rate: float) -> None:
     """Let time pass until ``until``, each second of it into one bucket."""
     passed = until - state.at
     state.at = until
     if state.mode == RUN:
-        _work(world, state, memory, passed)
+        _work(world, state, run, passed)
         state.integral += rate * passed
         state.kept_for += passed
     elif state.mode == SAVE or state.mode == KEEP:
-        memory.seconds[CHECKPOINT] += passed
+        state.checkpoint += passed
     elif state.mode == DETECT:
-        memory.seconds[DETECTION] += passed
+        state.detection += passed
     elif state.mode == WAIT:
-        memory.seconds[WAITING] += passed
+        state.waiting += passed
     elif state.mode == RESTART:
-        memory.seconds[RESTARTING] += passed
+        state.restarting += passed
     elif state.mode == MOVE:
-        memory.seconds[MIGRATION] += passed
+        state.migration += passed
 
 
 @compiled
-def _work(world: World, state, memory: Memory, passed: float) -> None:
+def _work(world: World, state, run: Run, passed: float) -> None:
     gained = passed * state.active / world.nodes
     again = min(gained, max(0.0, state.reached - state.work))
-    memory.seconds[RECOMPUTED] += again
-    memory.seconds[PRODUCTIVE] += gained - again
-    memory.seconds[DEGRADED] += passed - gained
+    state.recomputed += again
+    state.productive += gained - again
+    state.degraded += passed - gained
     state.work += gained
     state.reached = max(state.reached, state.work)
 
@@ -74,21 +65,21 @@ def run_on(state) -> None:
 
 
 @compiled
-def begin_save(world: World, state, memory: Memory) -> None:
+def begin_save(world: World, state, run: Run) -> None:
     """Begin a checkpoint; it counts once it is durable."""
     state.shot = state.work
     state.integral = 0.0
     state.began = state.at
-    memory.counts[CHECKPOINTS] += 1.0
+    state.checkpoints += 1.0
     enter(state, SAVE, world.cost_s)
 
 
 @compiled
-def begin_keep(world: World, state, memory: Memory) -> None:
+def begin_keep(world: World, state, run: Run) -> None:
     """Begin a checkpoint to storage, of a job that otherwise saves to its peers' memory."""
     state.kept_shot = state.work
     state.kept_for = 0.0
-    memory.counts[CHECKPOINTS] += 1.0
+    state.checkpoints += 1.0
     enter(state, KEEP, world.keep_cost_s)
 
 

@@ -19,7 +19,17 @@ from experiments.policy_lab.policies import Settings, saves_to_memory
 from experiments.policy_lab.profile import Profile
 from experiments.policy_lab.rule import Rule
 from experiments.policy_lab.runs import BUCKETS, Runs
-from experiments.policy_lab.state import COUNTS, ENDLESS, STATE, Memory, World
+from experiments.policy_lab.state import (
+    ALARM,
+    COUNTS,
+    ENDLESS,
+    SECONDS,
+    SLOT,
+    STATE,
+    Run,
+    World,
+    record,
+)
 
 THREADS: Final = 2
 #: How early the full oracle knows of a failure (s), beside what a migration or a checkpoint takes.
@@ -132,62 +142,51 @@ def _all_seeds(
     seconds = np.zeros((len(plans), len(seeds), len(BUCKETS)))
     counts = np.zeros((len(plans), len(seeds), len(COUNTS)))
     with ThreadPoolExecutor(THREADS) as pool:
-        for index, (of_seed, counted) in enumerate(pool.map(partial(_one_seed, setting, plans), seeds)):
-            seconds[:, index], counts[:, index] = of_seed, counted
+        for index, ends in enumerate(pool.map(partial(_one_seed, setting, plans), seeds)):
+            seconds[:, index] = [[end[name] for name in SECONDS] for end in ends]
+            counts[:, index] = [[end[name] for name in COUNTS] for end in ends]
             if progress is not None:
                 progress((index + 1) * len(plans))
     return seconds, counts
 
 
-def _one_seed(setting: Setting, plans: list[Plan], seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _one_seed(setting: Setting, plans: list[Plan], seed: int) -> list[np.void]:
     draws = setting.draws(seed)
-    ends = [run_once(world, rule, known(draws) if knows else draws) for world, rule, knows in plans]
-    return np.stack([end.seconds for end in ends]), np.stack([end.counts for end in ends])
+    return [run_once(world, rule, known(draws) if knows else draws) for world, rule, knows in plans]
 
 
-def run_once(world: World, rule: Rule, draws: Draws) -> Memory:
-    """Simulate one run; the buckets are known to sum to its wall time."""
-    from experiments.policy_lab.kernel import run
+def run_once(world: World, rule: Rule, draws: Draws) -> np.void:
+    """Simulate one run and return its last state; the buckets are known to sum to its wall time."""
+    from experiments.policy_lab.kernel import simulate_run
 
-    memory = new_memory(world, draws)
-    run(world, rule, draws, np.zeros(1, STATE), memory)
-    check(memory.seconds, world.wall_s)
-    return memory
+    states = np.zeros(1, STATE)
+    simulate_run(record(world), record(rule), states, new_run(world, draws))
+    check(states[0], world.wall_s)
+    last: np.void = states[0]
+    return last
 
 
-def check(seconds: NDArray[np.float64], wall_s: float) -> None:
+def check(state: np.void, wall_s: float) -> None:
     """Refuse a ledger that does not sum to wall time, or has a negative bucket."""
-    if not abs(float(seconds.sum()) - wall_s) <= 1e-6 * wall_s or float(seconds.min()) < -1e-6:
-        raise ArithmeticError(f"the ledger {seconds.tolist()} does not split {wall_s} s")
+    seconds = [float(state[name]) for name in SECONDS]
+    if not abs(sum(seconds) - wall_s) <= 1e-6 * wall_s or min(seconds) < -1e-6:
+        raise ArithmeticError(f"the ledger {seconds} does not split {wall_s} s")
 
 
-def new_memory(world: World, draws: Draws) -> Memory:
-    """Return the empty arrays of a run."""
-    faults, alarms = draws.fault_at.size, draws.alarm_at.size
+def new_run(world: World, draws: Draws) -> Run:
+    """Return the arrays of a run; what the run changes is its own."""
     out = 1 if world.spares >= ENDLESS else world.nodes + world.spares + 1
-    return Memory(
-        tenant=np.zeros(world.nodes, np.int64),
-        empty=np.zeros(world.nodes, np.bool_),
-        blamed=np.full(faults, -1, np.int64),
-        status=np.zeros(alarms, np.int64),
-        accused=np.zeros(alarms, np.int64),
-        dense=np.zeros(alarms, np.bool_),
-        back_at=np.zeros(out),
-        seconds=np.zeros(len(BUCKETS)),
-        counts=np.zeros(len(COUNTS)),
-    )
+    slots = np.zeros(world.nodes, SLOT)
+    return Run(slots, draws.faults.copy(), draws.alarms.copy(), draws.phases, np.zeros(out))
 
 
 def known(draws: Draws) -> Draws:
     """Return the draws with an alarm for every fault and no other, as the full oracle has them."""
-    faults = draws.fault_at.size
-    return draws._replace(
-        alarm_at=np.maximum(draws.fault_at - FORESIGHT_S, 0.0),
-        alarm_slot=draws.fault_slot,
-        alarm_fault=np.arange(faults, dtype=np.int64),
-        alarm_found=np.ones(faults, np.bool_),
-        alarm_truth=np.ones(faults),
-    )
+    alarms = np.zeros(draws.faults.size, ALARM)
+    alarms["at"] = np.maximum(draws.faults["at"] - FORESIGHT_S, 0.0)
+    alarms["slot"], alarms["fault"] = draws.faults["slot"], np.arange(draws.faults.size)
+    alarms["found"], alarms["truth"] = True, 1.0
+    return draws._replace(alarms=alarms)
 
 
 def world_of(setting: Setting, in_memory: bool) -> World:

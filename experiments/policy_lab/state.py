@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_type_hints
 
 import numpy as np
 
@@ -15,24 +15,17 @@ WAIT: Final = 4
 RESTART: Final = 5
 MOVE: Final = 6
 
-# The ledger's buckets, in the order of runs.BUCKETS.
-PRODUCTIVE: Final = 0
-CHECKPOINT: Final = 1
-RECOMPUTED: Final = 2
-DETECTION: Final = 3
-RESTARTING: Final = 4
-MIGRATION: Final = 5
-WAITING: Final = 6
-DEGRADED: Final = 7
-
-# What is counted.
-FAILURES: Final = 0
-FORESEEN: Final = 1
-ALARMS: Final = 2
-FALSE_ALARMS: Final = 3
-CHECKPOINTS: Final = 4
-MIGRATIONS: Final = 5
-WAITS: Final = 6
+#: The ledger's buckets as the state has them, in the order of runs.BUCKETS, and what it counts.
+SECONDS: Final = (
+    "productive",
+    "checkpoint",
+    "recomputed",
+    "detection",
+    "restarting",
+    "migration",
+    "waiting",
+    "degraded",
+)
 COUNTS: Final = ("failures", "foreseen", "alarms", "false_alarms", "checkpoints", "migrations", "waits")
 
 # How an alarm stands; those from OPEN to LEAVING are open.
@@ -80,22 +73,42 @@ STATE: Final = np.dtype(
         ("nearer", "f8"),
         ("nearest", "f8"),
         ("review", "i8"),  # whether open alarms are to be decided upon
+        *((name, "f8") for name in (*SECONDS, *COUNTS)),
     ]
 )
 
 
-class Memory(NamedTuple):
-    """The arrays of a run: by slot, by fault, by alarm, of nodes that are out, and what came of it."""
+#: A slot: which node is there (0 the first, 1 the second, …), and whether none is.
+SLOT: Final = np.dtype([("tenant", "i8"), ("empty", "?")])
+#: A fault: when and where, how long its repair takes, its luck (below ``memory_lost`` the peer's memory is lost too),
+#: and the tenant to which it belongs (−1: to whoever is there when it strikes).
+FAULT: Final = np.dtype([("at", "f8"), ("slot", "i8"), ("repair_s", "f8"), ("memory_luck", "f8"), ("blamed", "i8")])
+#: An alarm: when and where, the fault that it foretells (−1: none), whether burn-in would find that, the true share of
+#: true alarms then; how it stands, which tenant it accuses, and whether it is one of many.
+ALARM: Final = np.dtype(
+    [
+        ("at", "f8"),
+        ("slot", "i8"),
+        ("fault", "i8"),
+        ("found", "?"),
+        ("truth", "f8"),
+        ("status", "i8"),
+        ("accused", "i8"),
+        ("dense", "?"),
+    ]
+)
+#: From when on which share of failures is foreseen.
+PHASE: Final = np.dtype([("at", "f8"), ("recall", "f8")])
 
-    tenant: np.ndarray  # (slots,) which node is there: 0 the first, 1 the second, …
-    empty: np.ndarray  # (slots,) whether none is
-    blamed: np.ndarray  # (faults,) the tenant to which the fault belongs; −1: none yet
-    status: np.ndarray  # (alarms,)
-    accused: np.ndarray  # (alarms,) its tenant
-    dense: np.ndarray  # (alarms,)
-    back_at: np.ndarray  # when nodes that are out return, unordered
-    seconds: np.ndarray  # (buckets,)
-    counts: np.ndarray  # (counts,)
+
+class Run(NamedTuple):
+    """The arrays of one run, which changes slots, faults, alarms and ``back_at``: when nodes that are out return."""
+
+    slots: np.ndarray
+    faults: np.ndarray
+    alarms: np.ndarray
+    phases: np.ndarray
+    back_at: np.ndarray
 
 
 class World(NamedTuple):
@@ -123,3 +136,20 @@ class World(NamedTuple):
     claimed_median_s: float
     true_scale: float
     sigma: float
+
+
+def record(values: NamedTuple) -> np.ndarray:
+    """Return numbers as an array of one record, which compiled code passes on by reference.
+
+    >>> class Point(NamedTuple):
+    ...     x: float
+    ...     n: int
+    >>> record(Point(1.5, 2))
+    array([(1.5, 2)], dtype=[('x', '<f8'), ('n', '<i8')])
+    """
+    kinds = {"float": "f8", "int": "i8", "bool": "?"}
+    return np.array([tuple(values)], [(name, kinds[kind]) for name, kind in _kinds(values)])
+
+
+def _kinds(values: NamedTuple) -> list[tuple[str, str]]:
+    return [(name, getattr(kind, "__name__", kind)) for name, kind in get_type_hints(type(values)).items()]

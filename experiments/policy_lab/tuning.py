@@ -16,7 +16,6 @@ import numpy as np
 from experiments.policy_lab.policies import Settings, fixed, literal, rule_of
 from experiments.policy_lab.rule import Rule
 from experiments.policy_lab.simulation import Setting, run_once, world_of
-from experiments.policy_lab.state import PRODUCTIVE
 from models.checkpointing.young import young_interval_s
 
 SEARCH_SEEDS: Final = tuple(range(1_000_000, 1_000_020))
@@ -51,5 +50,5 @@ def best(rules: list[Rule], setting: Setting) -> Rule:
     worked = np.zeros(len(rules))
     for seed in SEARCH_SEEDS:
         draws = setting.draws(seed)
-        worked += [run_once(world, rule, draws).seconds[PRODUCTIVE] for rule in rules]
+        worked += [run_once(world, rule, draws)["productive"] for rule in rules]
     return rules[int(np.argmax(worked))]

@@ -22,7 +22,7 @@ from typing import Final
 
 #: How soon the base rate forgets, and how many faults the shipped one is worth.
 BASE_MEMORY_S: Final = 60 * 86_400.0
-BASE_WEIGHT: Final = 1.0
+BASE_WEIGHT: Final = 0.25
 
 Floats = tuple[float, ...]
 

@@ -70,7 +70,8 @@ class FaultLog:
     ) -> Iterator[tuple[Moment, dict[int, NodeHistory]]]:
         """Yield each moment up to ``until`` and the histories after it (one dictionary, changed as it goes).
 
-        Forward in time: what is foretold of a moment rests on earlier ones only.
+        Forward in time: what is foretold of a moment rests on earlier ones only. That a log begins with a fault tells
+        nothing of the rate, so the first moment is remembered as past and not learned from.
         """
         fleet = FleetHistory.begin(self.begin, self.nodes, shape, beliefs)
         past: dict[int, NodeHistory] = {}
@@ -83,6 +84,8 @@ class FaultLog:
             earlier = fleet
             if failed:
                 fleet = fleet.failed(at, histories, shape, beliefs)
+                if at == self.begin:
+                    fleet = replace(fleet, spontaneous=earlier.spontaneous, nats=earlier.nats)
                 past.update((one, history.failed(at)) for one, history in zip(failed, histories, strict=True))
             fleet = _back(fleet, past, at, [one for one in recovered if one in failed], shape, beliefs)
             yield Moment(at, failed, recovered, histories, earlier, fleet), past
@@ -122,12 +125,12 @@ def fit_history(log: FaultLog, until: float = math.inf) -> HistoryShape:
     Raises
     ------
     ValueError
-        There are fewer than two faults, or no time between them.
+        There are fewer than two faults after the first.
     """
-    faults = sum(len(failed) for at, failed, _ in log.moments if at <= until)
+    faults = sum(len(failed) for at, failed, _ in log.moments if log.begin < at <= until)
     days = (min(until, log.finish) - log.begin) / 86_400.0
-    if faults < 2 or days <= 0:
-        raise ValueError(f"a log with {faults} faults over {days:.1f} days shows no shape; at least 2 are needed")
+    if faults < 2:
+        raise ValueError(f"{faults} faults after the first, over {days:.1f} days, show no shape; at least 2 are needed")
     first = 0.3 * faults / (log.nodes * days * 86_400.0)
 
     def loss(point: tuple[float, ...]) -> float:

@@ -138,7 +138,8 @@ class TracedJob:
         self.since = dict.fromkeys(range(nodes), -math.inf)  # of the nodes that are up
         self.past: dict[int, NodeHistory] = {}
         self.at = begin
-        self.outlook, self.counts, self.known_at = Outlook(0.0, 0.0, (), 0.0, 1.0), (0.0,) * len(shape.memory_s), begin
+        self.outlook, self.known_at = Outlook(shape.base_rate, 0.0, (), 0.0, 1.0), begin
+        self.counts = (0.0,) * len(shape.memory_s)
         self.seconds = dict.fromkeys(BUCKETS, 0.0)
         self.wasted = np.zeros(math.ceil((finish - begin) / block_s))
         self.interruptions, self.checkpoints, self.started = 0, 0, False
@@ -147,16 +148,24 @@ class TracedJob:
         self.detecting_s, self.restarting_s = 0.0, 0.0
 
     def run(self, log: Sequence[Step]) -> TracedJob:
-        """Live through the log; what it tells of the time before ``begin`` is known by then."""
+        """Live through the log up to ``finish``; what it tells of the time before ``begin`` is known by then."""
         for step in log:
-            if step.at > self.begin and not self.started:
-                self._allocate()
-                self._know(self.outlook)
+            if step.at > self.finish:
+                break
+            if step.at > self.begin:
+                self._start()
             self._until(step.at)
             self._happen(step)
+        self._start()
         self._until(self.finish)
         self.seconds["productive"] += self.unsaved_s
         return self
+
+    def _start(self) -> None:
+        if not self.started:
+            self.started = True
+            self._allocate()
+            self._know(self.outlook)
 
     def _until(self, at: float) -> None:
         while self.at < at:
@@ -185,10 +194,9 @@ class TracedJob:
         self.wasted[min(int((at - self.begin) / self.block_s), len(self.wasted) - 1)] += seconds
 
     def _waste_over(self, since: float, until: float) -> None:
-        while since < until:
-            end = min(until, self.begin + self.block_s * (math.floor((since - self.begin) / self.block_s) + 1))
-            self._waste_at(since, end - since)
-            since = end
+        edges = self.begin + self.block_s * np.arange(len(self.wasted) + 1)
+        edges[-1] = math.inf
+        self.wasted += np.clip(np.minimum(until, edges[1:]) - np.maximum(since, edges[:-1]), 0.0, None)
 
     def _block(self, left: float) -> None:
         self.blocking_s -= self._spend("checkpoint", min(left, self.blocking_s))
@@ -250,7 +258,6 @@ class TracedJob:
 
     def _allocate(self) -> None:
         """Take the nodes that the placement lists first, if enough are up; else the job waits."""
-        self.started = True
         if len(self.since) >= self.needed:
             order = sorted(self.since, key=lambda node: self.place(self.at, self._candidate(node)))
             self.mine = frozenset(order[: self.needed])

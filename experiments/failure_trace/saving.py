@@ -133,7 +133,7 @@ def save(
         stretch = 1.0 + STRETCH * (2.0 * np.random.default_rng([seed, 1]).random() - 1.0)
         log = fault_log(_stretched(trace, stretch))
         begin, finish = since * stretch, until * stretch
-        known = [step for step in steps(log, shape) if step.at <= finish]
+        known = steps(log, shape)
         for p, (place, by_history) in enumerate(POLICIES.values()):
             job = TracedJob(
                 trace.nodes,
@@ -170,7 +170,7 @@ def _stretched(trace: Trace, by: float) -> Trace:
 def _young_interval(
     trace: Trace, shape: HistoryShape, prices: Prices, spares: int, seed: int, since: float, until: float
 ) -> float:
-    known = [step for step in steps(fault_log(trace), shape) if step.at <= until]
+    known = steps(fault_log(trace), shape)
     interval_s = until - since
     for _ in range(_TUNING_ROUNDS):
         job = TracedJob(

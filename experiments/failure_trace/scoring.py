@@ -46,9 +46,8 @@ def exposure_s(trace: Trace, since: float, until: float) -> float:
 
 
 def faults_between(trace: Trace, since: float, until: float) -> int:
-    """Return how many faults begin after ``since`` and up to ``until``; the log's very first counts too."""
-    first = float(trace.start[0])
-    return int((((trace.start > since) | (since <= first)) & (trace.start <= until)).sum())
+    """Return how many faults begin after ``since`` and up to ``until``: what a log begins with is no evidence."""
+    return int(((trace.start > since) & (trace.start <= until)).sum())
 
 
 def evidence_at(
@@ -97,15 +96,9 @@ def gain(trace: Trace, shape: HistoryShape, edges: NDArray[np.float64], beliefs:
     exposure = np.array([exposure_s(trace, since, until) for since, until in spans])
     mean = faults.sum() / exposure.sum()
     hindsight = faults * math.log(mean) - mean * exposure if mean else -mean * exposure
-    ours = _between(evidence_at(trace, shape, edges.tolist(), beliefs), edges, trace)
-    online = _between(evidence_at(trace, shape, edges.tolist(), ONLINE_CONSTANT), edges, trace)
+    ours = np.diff(evidence_at(trace, shape, edges.tolist(), beliefs))
+    online = np.diff(evidence_at(trace, shape, edges.tolist(), ONLINE_CONSTANT))
     return Gain(faults, ours - hindsight, ours - online)
-
-
-def _between(evidence: NDArray[np.float64], edges: NDArray[np.float64], trace: Trace) -> NDArray[np.float64]:
-    if edges[0] <= trace.start[0]:
-        evidence = np.concatenate([[0.0], evidence[1:]])  # the very first fault is scored too
-    return np.diff(evidence)
 
 
 class Ranking:

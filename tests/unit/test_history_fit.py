@@ -34,6 +34,14 @@ def test_a_log_is_walked_in_order_with_what_happened_at_each_time() -> None:
     assert seen == [(10.0, (0, 1), (1,), 3), (20.0, (2,), (0,), 3), (30.0, (), (2,), 4)]
 
 
+def test_the_fault_that_a_log_begins_with_is_past_and_no_evidence() -> None:
+    (first, *_), past = zip(*log_of((0, 10.0, 20.0)).walk(SHAPE), strict=True)
+    assert first.fleet.spontaneous == first.before.spontaneous
+    assert first.fleet.evidence == first.before.evidence
+    assert (first.fleet.recent, first.fleet.faults) == ((1.0, 1.0), 1)
+    assert past[-1][0].counts == (1.0, 1.0)
+
+
 def test_a_walk_ends_where_it_is_told_to() -> None:
     log = log_of((0, 10.0, 20.0), (2, 20.0, 30.0))
     assert [m.at for m, _ in log.walk(SHAPE, until=20.0)] == [10.0, 20.0]
@@ -67,7 +75,7 @@ def test_a_fit_finds_the_memory_and_the_relapses_of_a_fleet() -> None:
     assert shape.memory_s[0] == pytest.approx(3 * 3600, rel=0.35)
     assert shape.recurrence[1] < 0.12
     assert sum(shape.shared) < 0.2
-    assert shape.base_rate * DAY_S == pytest.approx(0.015, rel=0.3)
+    assert shape.base_rate * DAY_S == pytest.approx(0.015, rel=0.4)
 
 
 def test_a_fit_to_a_fleet_without_memory_finds_little() -> None:
@@ -93,9 +101,9 @@ def test_a_fit_is_the_same_each_time() -> None:
     assert fit_history(log) == fit_history(log)
 
 
-@pytest.mark.parametrize("faults", [[(0, 1.0, 5.0)], [(0, 1.0, 1.0), (1, 1.0, 1.0)]])
+@pytest.mark.parametrize("faults", [[(0, 1.0, 5.0)], [(0, 1.0, 1.0), (1, 1.0, 1.0)], [(0, 1.0, 2.0), (1, 3.0, 4.0)]])
 def test_too_little_shows_no_shape(faults: list[tuple[int, float, float]]) -> None:
-    with pytest.raises(ValueError, match="shows no shape"):
+    with pytest.raises(ValueError, match="show no shape"):
         fit_history(log_of(*faults))
 
 

@@ -19,7 +19,7 @@ from topics_on import fresh_topics
 from connectors.codecs.records import ASSESSMENT_KINDS, EVENT_KINDS, INVENTORY_KINDS
 from connectors.kafka import topics
 from infra.broker.embedded import Broker
-from infra.cli.main import COMMANDS
+from infra.cli.main import COMMANDS as TOP
 from infra.cli.options import add_common
 from infra.settings import Settings
 from infra.settings_faults import allowed
@@ -29,6 +29,16 @@ from models.signals import SIGNALS
 from models.spans import PRECEDENCE
 from streams.batch import Partition
 from streams.dead_letter import dead_letter
+
+#: Every command by the words that call it, those of a group one by one, and the module of each.
+COMMANDS = {
+    " ".join([name, *more]): path
+    for name, (module, _) in TOP.items()
+    for more, path in [
+        ([word], path) for word, (path, _) in getattr(importlib.import_module(module), "COMMANDS", {}).items()
+    ]
+    or [([], module)]
+}
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -85,7 +95,8 @@ def test_every_file_of_the_project_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_command_that_is_named_exists(page: Path) -> None:
     code = "\n".join(code_of(text_of(page)))
-    assert set(re.findall(r"^(?:`|\.venv/bin/)?forestall ([a-z]+)\b", code, re.MULTILINE)) <= set(COMMANDS)
+    named = re.findall(r"^(?:`|\.venv/bin/)?forestall ((?:(?:lab|model) )?[a-z]+)\b", code, re.MULTILINE)
+    assert set(named) <= {*TOP, *COMMANDS}
     assert set(re.findall(r"^`?make ([a-z]+)\b", code, re.MULTILINE)) <= make_targets()
 
 
@@ -133,13 +144,13 @@ def shown(default: object) -> str:
 
 
 def test_the_reference_has_a_section_for_each_command() -> None:
-    sections = re.findall(r"^## forestall ([a-z]+)$", text_of(DOCS / "reference" / "cli.md"), re.MULTILINE)
+    sections = re.findall(r"^## forestall ([a-z ]+)$", text_of(DOCS / "reference" / "cli.md"), re.MULTILINE)
     assert sections == list(COMMANDS)
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    importlib.import_module(COMMANDS[command][0]).configure(parser)
+    importlib.import_module(COMMANDS[command]).configure(parser)
     return parser
 
 

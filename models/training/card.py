@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from models.mlp import Predictor
+
+_OF_A_SIMULATION: Final = """\
+The simulated fleet lives faster than a real one: it is sampled once a second, and the median lead from the first sign
+to the failure is 72 s where operators report minutes. Rates and horizon hold for intervals, whatever their length.
+Probabilities are calibrated for a fleet as faulty as the one named above, which is far more than a real one.
+"""
+_OF_A_HISTORY: Final = """\
+Learned from recorded telemetry and the failures that were told of its nodes. It holds for fleets like that one, at its
+sampling interval; probabilities are calibrated for nodes that fail as often.
+"""
+_SUDDEN: Final = """\
+About four failures in ten come without any sign, so no predictor can foresee many more than six in ten.
+"""
+_NOT_REAL: Final = """
+All figures are of simulated faults; none says how this predictor does on a real fleet.
+"""
 
 
 def card(predictor: Predictor, parts: Mapping[str, Mapping[str, Any]], figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,6 +43,7 @@ def card(predictor: Predictor, parts: Mapping[str, Mapping[str, Any]], figures: 
 def markdown(about: Mapping[str, Any], name: str) -> str:
     """The card as a page for people."""
     test = about["test"]
+    simulated = str(about["data"]).startswith("simulated")
     parts = "\n".join(
         f"| {part} | {held['nodes']} | {held['steps']} | {held['rows']:,} | {held['failures']} "
         f"| {held['positive_share']:.2%} |"
@@ -48,10 +65,7 @@ P(a node fails within {about["horizon_s"]:g} s), from {about["widths"][0]} featu
 | made with | {about["made_with"]} |
 | made again by | `{about["regenerate"]}` |
 
-The simulated fleet lives faster than a real one: it is sampled once a second, and the median lead from the first sign
-to the failure is 72 s where operators report minutes. Rates and horizon hold for intervals, whatever their length.
-Probabilities are calibrated for a fleet as faulty as the one named above, which is far more than a real one.
-
+{_OF_A_SIMULATION if simulated else _OF_A_HISTORY}
 ## Data
 
 | part | nodes | steps | rows | failures | positive rows |
@@ -72,7 +86,7 @@ at once, for the figures below.
 | Brier score (of the base rate alone) | {test["brier"]:.4f} ({test["brier_of_base_rate"]:.4f}) |
 | expected calibration error | {test["ece"]:.4f} |
 
-About four failures in ten come without any sign, so no predictor can foresee many more than six in ten.
+{_SUDDEN if simulated else ""}\
 An alarm opens after 3 frames over the threshold and lasts until 30 are under it. Recall counts failures with an alarm
 at least 12 intervals ahead. A day is 1,440 intervals; {test["node_days"]:g} node-days with \
 {test["failures"]} failures were tested.
@@ -81,9 +95,7 @@ at least 12 intervals ahead. A day is 1,440 intervals; {test["node_days"]:g} nod
 |---|---|---|---|---|---|
 {_rows("P ≥ ", test["at_threshold"])}
 {_rows("at most false a node-day ", test["at_budget"])}
-
-All figures are of simulated faults; none says how this predictor does on a real fleet.
-"""
+{_NOT_REAL if simulated else ""}"""
 
 
 def _rows(what: str, found: Mapping[str, Mapping[str, Any]]) -> str:

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
         trace = trace_of(options.trace, options.nodes)
         chosen = [place for place in places() if trace is not None or not place.traced]
-        with bar("simulate", len(chosen)) as progress:
+        with bar("simulate", sum(_runs(options, place) for place in chosen)) as progress:
             measured = _measure(options, chosen, trace, progress)
         told = goals(measured)
     seeds = {"16k": len(_seeds(options, "16k")), "small": len(_seeds(options, "small"))}
@@ -71,13 +71,26 @@ def _measure(
     from experiments.policy_lab.goals import asks_for_truth, policies_at
     from experiments.policy_lab.truth import BELIEVES, beside, truthful
 
-    measured = {}
-    for done, place in enumerate(places):
+    measured, done = {}, 0
+    for place in places:
         profile, case, seeds = profile_of(place.profile), CASES[place.case], _seeds(options, place.profile)
         traced = trace if place.traced else None
-        measured[place] = simulate(profile, case, policies_at(place), seeds, trace=traced)
+        told = _after(done, progress)
+        measured[place] = simulate(profile, case, policies_at(place), seeds, trace=traced, progress=told)
         if asks_for_truth(place):
-            truth = simulate(*truthful(profile, case), (BELIEVES,), seeds)
+            told = _after(done + len(policies_at(place)) * len(seeds), progress)
+            truth = simulate(*truthful(profile, case), (BELIEVES,), seeds, progress=told)
             measured[place] = beside(measured[place], truth)
-        progress(done + 1)
+        done += _runs(options, place)
     return measured
+
+
+def _runs(options: argparse.Namespace, place: Place) -> int:
+    """How many runs a place takes."""
+    from experiments.policy_lab.goals import asks_for_truth, policies_at
+
+    return (len(policies_at(place)) + asks_for_truth(place)) * len(_seeds(options, place.profile))
+
+
+def _after(done: int, progress: Progress) -> Progress:
+    return lambda more: progress(done + more)

@@ -1,8 +1,8 @@
-"""What a chunk of samples says of each fault class, to one who knows everything about the node but whether it is failing.
+"""What a chunk of samples says of each fault class, to one who knows all about the node but whether it is failing.
 
-Known are the node's offsets, its drift, its load, its room and its jobs' checkpoints, the noise and the signatures. What
-is left of a sample is standard normal when the node is healthy, and for a fault of class c at severity s shifted by
-s · D. The log likelihood ratio s·B − s²·Q/2 then needs two numbers, B = Σ r·D/v and Q = Σ D²/v over the metrics.
+Known are the node's offsets, its drift, its load, its room and its jobs' checkpoints, the noise and the signatures.
+What is left of a sample is normal when the node is healthy, and for a fault of class c at severity s shifted by s·D.
+The log likelihood ratio s·B - s²·Q/2 then needs two numbers, B = Σ r·D/v and Q = Σ D²/v over the metrics.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from experiments.fleet.observation import NOISE, NOISE_MEMORY
 from experiments.fleet.signatures import SIGNATURES, Levels, Sign
 
 #: A counter or gauge without noise: its first sign settles the matter; this stands for its resolution.
-_RESOLUTION: Final = {"DCGM_FI_DEV_THERMAL_VIOLATION": 0.003, "smartmon_current_pending_sector_raw_value": 0.3}
+_RESOLUTION: Final = {"DCGM_FI_DEV_THERMAL_VIOLATION": 0.003, "smartmon_current_pending_sector_raw_value": 0.1}
 _SIGMA: Final[Floats] = np.array([_RESOLUTION.get(metric.name, metric.noise or 1.0) for metric in METRICS], np.float32)
 #: Rounding adds the variance of a uniform law, which is taken for independent noise.
-_ROUNDING: Final[Floats] = np.array([metric.quantum for metric in METRICS], np.float32) ** 2 / 12 / _SIGMA**2
+_ROUNDING: Final = np.array([metric.quantum for metric in METRICS]) ** 2 / 12 / _SIGMA**2
 _GPU: Final = np.array([metric.from_gpu for metric in METRICS])
 _FIRST_EVENT: Final = EVENTS.start
 
@@ -46,7 +46,7 @@ class Evidence:
     ``fresh`` and ``level`` (2, steps, classes, nodes) are B and Q against the innovation of the severity (gauges, whose
     noise has a memory) and against the severity itself (steady counters, and gauges after a gap); ``events`` (steps,
     kinds, nodes) are the single events since the last sample, -1 where unknown, ``spans`` in how many intervals, and
-    ``base`` (kinds, nodes) the node's own rates; ``pattern`` (steps, nodes) is what arrived, ``away`` as in the latents.
+    ``base`` (kinds, nodes) the node's own rates; ``pattern`` (steps, nodes) is what arrived, ``away`` as in latents.
     """
 
     fresh: Floats

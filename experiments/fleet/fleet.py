@@ -103,7 +103,7 @@ class Fleet:
         return values
 
     def told(self, of: slice) -> Iterator[Told]:
-        """The next :data:`CHUNK_STEPS` steps with the truth, one by one of the blocks of nodes that hold some of ``of``.
+        """The next :data:`CHUNK_STEPS` steps with the truth, one by one of the blocks of nodes that hold any of ``of``.
 
         It has to be read to its end each time, and always for the same nodes.
 

@@ -28,7 +28,8 @@ class Latents:
     ``load`` is 0 (idle) to 1 (training), ``writing`` 1 while a checkpoint is written, ``ambient`` degrees above the
     usual room, ``severity`` (classes, steps, nodes) how far each fault has come (about 1 at the failure), ``chatter``
     (chatterers, steps, nodes) benign events an interval, ``loss`` the probability that a whole sample is lost (1: the
-    node is down), ``gpu_loss`` that the GPU's part is, ``restarted`` whether the node's counters begin anew, ``away`` whether it is down or being worked on.
+    node is down), ``gpu_loss`` that the GPU's part is, ``restarted`` whether the node's counters begin anew, ``away``
+    whether it is down or being worked on.
     """
 
     load: Floats

@@ -12,6 +12,8 @@ went wrong stands in the reason of the command that follows; ``settled`` is an i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from models.flights import End, failure_text
 from models.job import InFlight, Job, Place, Rescue, measured
 from models.prices import Checkpoint, checkpoint_numbers, early_checkpoint, suspicion
@@ -23,7 +25,7 @@ from models.turn import Turn
 TRIES_MAX = 2
 #: Phases before MIGRATE: the node is left alone again when its incident closes.
 BEFORE_MOVING = frozenset({"saving", "watching", "quarantining", "settled"})
-SAVE = "P·S(a+C+W)·U > C(1−x)²"
+SAVE = "save before the node fails, which is worth more than an early checkpoint costs"
 GAVE_UP = "gave up on a new checkpoint, goes back to the last durable one"
 
 
@@ -72,14 +74,15 @@ def _save(turn: Turn, job: Job, rescue: Rescue) -> None:
 def _save_or_watch(turn: Turn, job: Job, rescue: Rescue, incident: str) -> None:
     """Under ``hazard`` an alarm must be worth its checkpoint, or the node be worth leaving; else it is watched only."""
     settings = turn.state.settings
-    rule, why = "save before the node fails", None
+    rule = "save before the node fails"
+    why: Mapping[str, float] | None = None
     if settings.checkpoint == "hazard":
         why = early_checkpoint(job, job.alarms.get(incident), settings, turn.at)
         rule = SAVE
         if why is None:
             choice = _choice(turn, job, rescue, incident, "older")
             if not _leaves(turn, job, rescue, choice):
-                rescue.phase = "watching"
+                _consider(turn, job, rescue, "older")
                 return
             rule, why = f"save before leaving the node; {choice.rule}", choice.numbers
     rescue.command = order_checkpoint(

@@ -1,4 +1,7 @@
-"""Break-even migration as the pipeline asks it: the functions that the lab measures, and every number told."""
+"""Break-even migration as the pipeline asks it: the functions that the lab measures, and every number told.
+
+Leave iff P·S(a+C+M)·(W + min(T, √(2C·E[L]/P)) + D + R) > M + C(1−x)² + price of a spare.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from models.hazard_rate import still_to_come
 from models.recovery.base import Choice, Stakes, Suspicion
 from models.recovery.break_even import failure_cost_s, spare_price_s, worth_leaving
 
-RULE = "break-even: P·S(a+C+M)·(W + min(T, √(2C·E[L]/P)) + D + R) > M + C(1−x)² + price of a spare"
+RULE = "break-even: staying is expected to cost more than leaving"
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,9 @@ def test_the_demonstration_may_migrate_unless_somebody_set_the_level() -> None:
     assert up.demonstration(load(None, ["policy.theta=0.6"])).policy.level == "migrate"
     assert up.demonstration(load(None, ["policy.theta=0.6"])).policy.theta == pytest.approx(0.6)
     assert up.demonstration(load(None, ["policy.level=observe"])).policy.level == "observe"
+    assert up.demonstration(load(None)).policy.migration_s == 5.0
+    assert up.demonstration(load(None, ["policy.migration_s=9", "policy.level=observe"])).policy.migration_s == 9.0
+    assert up.demonstration(load(None, ["policy.level=observe"])).policy.migration_s == 5.0
 
 
 # -- the parts

@@ -14,7 +14,6 @@ from typing import Any, Final, Literal
 from experiments.policy_lab.names import KNOWS_TRUTH
 from experiments.policy_lab.runs import Runs
 from experiments.policy_lab.statistics import Estimate, saved, share_of_gain, waste_of
-from experiments.policy_lab.truth import BELIEVES_TRUTH
 
 OURS: Final = "hazard+break-even"
 AMPLE: Final = "llama3-16k-ample"
@@ -35,8 +34,6 @@ REGRET_CASES: Final = (
     "cycle",
     "short",
 )
-#: Those in which the predictor changes, or storms, while the job runs.
-TURNING_CASES: Final = ("burst", "turn", "turn0", "cycle")
 _DIGITS: Final = 6
 
 
@@ -95,18 +92,23 @@ def worth_knowing(gain: Estimate) -> bool:
     return gain.low > WORTH
 
 
+#: Shares that must be kept of what a policy gains that knows the truth.
+KEPT: Final = {"honest": 0.90, "weak": 0.80}
+
+
 def _regret() -> Iterable[Bar]:
     for profile in REGRET_PROFILES:
         for case in REGRET_CASES:
-            place = Place(profile, case)
-            yield Bar("G4", place, "low", OURS, "young", -0.01)
-            yield Bar("G4", place, "share", OURS, BELIEVES_TRUTH, 0.80 if case == "weak" else 0.90)
+            yield Bar("G4", Place(profile, case), "low", OURS, "young", -0.01)
+            if case in KEPT:
+                yield Bar("G4", Place(profile, case), "share", OURS, KNOWS_TRUTH, KEPT[case])
 
 
-def _clairvoyant() -> Iterable[Bar]:
+def _shares_of_the_others() -> Iterable[Bar]:
     for profile in REGRET_PROFILES:
-        for case in TURNING_CASES:
-            yield Bar("G4", Place(profile, case), "share", OURS, KNOWS_TRUTH, 0.90)
+        for case in REGRET_CASES:
+            if case not in KEPT:
+                yield Bar("G4", Place(profile, case), "share", OURS, KNOWS_TRUTH, KEPT["honest"])
 
 
 #: Every bar, in the order of the goals.
@@ -125,13 +127,14 @@ BARS: Final[tuple[Bar, ...]] = (
     Bar("G7", Place(SCARCE), "saved", "elastic", "young", 0.40),
 )
 
-#: Told beside a goal and no part of it: the share of what a policy gains that knows at each moment what is true then.
-#: Nothing that learns from alarms can keep pace with it, so it was not registered; it shows what a turn costs.
-BESIDE: Final[tuple[Bar, ...]] = tuple(_clairvoyant())
+#: Told beside G4 and no part of it: the share kept where the predictor lies, storms or turns. The bars on shares are
+#: those of the two predictors that can be trusted with something, for which they were derived; who lies must cost
+#: nothing, and no rule that learns from closed alarms keeps pace with who knows beforehand when a predictor turns.
+BESIDE: Final[tuple[Bar, ...]] = tuple(_shares_of_the_others())
 
 
 def policies_at(place: Place) -> tuple[str, ...]:
-    """The policies that the bars of a place need, Young first; the one that believes true claims is run apart.
+    """The policies that the bars of a place need, Young first.
 
     >>> policies_at(Place("llama3-16k-ample", "weak"))
     ('young', 'hazard+break-even')
@@ -140,12 +143,7 @@ def policies_at(place: Place) -> tuple[str, ...]:
     for bar in (*BARS, *BESIDE):
         if bar.place == place:
             named += [bar.policy, bar.against]
-    return tuple(name for name in dict.fromkeys(named) if name != BELIEVES_TRUTH)
-
-
-def asks_for_truth(place: Place) -> bool:
-    """Whether a bar of the place is a share of what believing true claims gains."""
-    return any(bar.place == place and bar.against == BELIEVES_TRUTH for bar in BARS)
+    return tuple(dict.fromkeys(named))
 
 
 def places() -> tuple[Place, ...]:

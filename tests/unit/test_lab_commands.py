@@ -15,7 +15,7 @@ from made_runs import runs_of
 import experiments.policy_lab as policy_lab
 from experiments.failure_trace.trace import Trace
 from experiments.policy_lab.cases import CASES, Case
-from experiments.policy_lab.names import POLICIES
+from experiments.policy_lab.names import KNOWS_TRUTH, POLICIES
 from experiments.policy_lab.profile import Profile
 from experiments.policy_lab.runs import Runs
 from experiments.seed import watching
@@ -204,8 +204,8 @@ def test_goals_ask_for_every_place_and_tell_every_goal(
         parts = goal.get("parts", [goal])
         assert min(part["value"] - part["bar"] for part in parts) == pytest.approx(goal["value"] - goal["bar"])
         assert goal["met"] == all(part["value"] >= part["bar"] for part in parts)
-    believing = [case for _, case, policies, _ in asked if policies == ("believes-claims",)]
-    assert {case.name for case in believing} == set(CASES)
+    assert {case.name for _, case, policies, _ in asked if KNOWS_TRUTH in policies} == set(CASES)
+    assert len(out["goals"]["G4"]["beside"]) == 18
     assert [trace is not None for _, _, _, trace in asked].count(True) == 1
 
 

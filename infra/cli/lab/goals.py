@@ -65,31 +65,30 @@ def _seeds(options: argparse.Namespace, profile: str) -> range:
 def _measure(
     options: argparse.Namespace, places: Sequence[Place], trace: Trace | None, progress: Progress
 ) -> dict[Place, Runs]:
-    """The runs of each place, on paired seeds; believing true claims beside the others where a bar asks for it."""
+    """The runs of each place, on paired seeds."""
     from experiments.policy_lab import simulate
     from experiments.policy_lab.cases import CASES
-    from experiments.policy_lab.goals import asks_for_truth, policies_at
-    from experiments.policy_lab.truth import BELIEVES, beside, truthful
+    from experiments.policy_lab.goals import policies_at
 
     measured, done = {}, 0
     for place in places:
-        profile, case, seeds = profile_of(place.profile), CASES[place.case], _seeds(options, place.profile)
-        traced = trace if place.traced else None
-        told = _after(done, progress)
-        measured[place] = simulate(profile, case, policies_at(place), seeds, trace=traced, progress=told)
-        if asks_for_truth(place):
-            told = _after(done + len(policies_at(place)) * len(seeds), progress)
-            truth = simulate(*truthful(profile, case), (BELIEVES,), seeds, progress=told)
-            measured[place] = beside(measured[place], truth)
+        measured[place] = simulate(
+            profile_of(place.profile),
+            CASES[place.case],
+            policies_at(place),
+            _seeds(options, place.profile),
+            trace=trace if place.traced else None,
+            progress=_after(done, progress),
+        )
         done += _runs(options, place)
     return measured
 
 
 def _runs(options: argparse.Namespace, place: Place) -> int:
     """How many runs a place takes."""
-    from experiments.policy_lab.goals import asks_for_truth, policies_at
+    from experiments.policy_lab.goals import policies_at
 
-    return (len(policies_at(place)) + asks_for_truth(place)) * len(_seeds(options, place.profile))
+    return len(policies_at(place)) * len(_seeds(options, place.profile))
 
 
 def _after(done: int, progress: Progress) -> Progress:

@@ -8,12 +8,11 @@ depends on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from connectors.ports import Moment, RowFrame
-from experiments.fleet import METRICS, Fleet, FleetSpec, ScriptedFault, scripted_fleet
+from experiments.fleet import METRICS, Delivery, Fleet, FleetSpec, ScriptedFault, scripted_fleet
 from models.telemetry import Schema
 
 HISTORY_FRAMES_MAX: Final = 50_000
@@ -23,6 +22,9 @@ HISTORY_STEPS_MAX: Final = 1500
 ONSET_S: Final = 10.0
 LEAD_S: Final = 90.0
 SEED: Final = 7
+#: With disorder: the share of the samples that come late, and by how much of an interval the nodes' clocks differ.
+LATE_SHARE: Final = 0.02
+SKEW_SHARE: Final = 0.1
 _NEVER: Final = 10**9
 SCHEMA: Final = Schema(
     tuple(metric.name for metric in METRICS),
@@ -46,6 +48,7 @@ class FleetSource:
     interval_s : seconds between two samples
     with_history : whether there is a past
     seed : the same seed gives the same samples
+    disorder : whether frames are stamped by clocks that are off and some come late, behind newer ones of their node
     """
 
     brings_ticks = False
@@ -53,12 +56,20 @@ class FleetSource:
     repeatable = True
 
     def __init__(
-        self, nodes: int, start: float, interval_s: float = 1.0, *, with_history: bool = True, seed: int = SEED
+        self,
+        nodes: int,
+        start: float,
+        interval_s: float = 1.0,
+        *,
+        with_history: bool = True,
+        seed: int = SEED,
+        disorder: bool = False,
     ) -> None:
         self.schemas: Sequence[Schema] = (SCHEMA,)
         self._interval_s, self._start = interval_s, start
-        self._nodes, self._seed = nodes, seed
+        self._nodes, self._seed, self._disorder = nodes, seed, disorder
         self._fleet = Fleet(self._spec(_NEVER))
+        self._delivery = Delivery(self._fleet.spec)
         self._past = history_steps(nodes) if with_history else 0
 
     def history(self) -> Iterator[Moment]:
@@ -86,7 +97,8 @@ class FleetSource:
     def _spec(self, at_step: int, lead_steps: int = 1) -> FleetSpec:
         names = FleetSpec(nodes=self._nodes).names
         fault = ScriptedFault(failing_node(names), "hbm", at_step, lead_steps)
-        return scripted_fleet(self._nodes, self._seed, fault, self._interval_s)
+        spec = scripted_fleet(self._nodes, self._seed, fault, self._interval_s)
+        return replace(spec, late_share=LATE_SHARE, skew_s=SKEW_SHARE * self._interval_s) if self._disorder else spec
 
     def _ts(self, step: int) -> float:
         return self._start + (step - self._past) * self._interval_s
@@ -99,12 +111,10 @@ class FleetSource:
         """Sample when it is due, as the fault may be put in until then; a silent node gives no frame."""
 
         def take() -> list[RowFrame]:
-            rows = next(self._fleet)
-            arrived = np.asarray(~np.isnan(rows).all(axis=1))
+            first_ts = self._ts(0)
             return [
-                RowFrame(name, self._ts(step), step, SCHEMA, row)
-                for name, row, here in zip(self._fleet.names, rows, arrived, strict=True)
-                if here
+                RowFrame(self._fleet.names[one.row], first_ts + one.ts_s, one.step, SCHEMA, one.values)
+                for one in self._delivery.due(step, next(self._fleet))
             ]
 
         return take

@@ -1,5 +1,6 @@
 """A seeded fleet of nodes that are healthy, look ill, or are about to die."""
 
+from experiments.fleet.delivery import Delivery
 from experiments.fleet.fleet import Fleet, frame
 from experiments.fleet.metrics import INDEX, METRICS, NAMES, Metric
 from experiments.fleet.presets import prediction_fleet
@@ -22,6 +23,7 @@ __all__ = [
     "METRICS",
     "NAMES",
     "Benign",
+    "Delivery",
     "Fault",
     "FaultClass",
     "Fleet",

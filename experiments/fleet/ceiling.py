@@ -30,6 +30,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from experiments.fleet.delivery import IN_TIME, too_late
 from experiments.fleet.evidence import Evidence, Reader
 from experiments.fleet.fleet import CHUNK_STEPS, Fleet, Told
 from experiments.fleet.forward import CHATTER_SHAPE, LANES, Law, Seen, State, forward
@@ -72,6 +73,8 @@ def ceiling(
                 continue
             if told.row not in watchers:
                 watchers[told.row] = Watcher(law, told.values.shape[1], spec.interval_s)
+            nodes = slice(told.row, told.row + told.values.shape[1])
+            told.values[too_late(spec, at, CHUNK_STEPS)[:, nodes]] = np.nan
             parts.append(watchers[told.row].watch(told))
         if fleet.step > first:
             begin = rows.start - min(watchers)
@@ -81,7 +84,8 @@ def ceiling(
 
 def law_of(spec: FleetSpec, horizon: int, courses: list[Course]) -> Law:
     """What the generator's spec says before any sample."""
-    hidden = Hypotheses.of(courses, spec.missing, horizon)
+    missing = spec.missing + spec.late_share * (1 - IN_TIME)
+    hidden = Hypotheses.of(courses, missing, horizon)
     burst = spec.burst_share / (BURST_NODES_MEAN - (BURST_NODES_MEAN - 1) * spec.burst_share)
     rate = spec.fault_rate * (1 + (BURST_NODES_MEAN - 1) * burst)
     gradual = 1 - spec.sudden_share
@@ -98,7 +102,7 @@ def law_of(spec: FleetSpec, horizon: int, courses: list[Course]) -> Law:
         onset=np.array([rate * gradual * share for share in FAULT_SHARES.values()], np.float32),
         ahead=np.float32(rate * ahead),
         look_alike=np.float32(spec.look_alike_rate),
-        missing=np.float32(spec.missing),
+        missing=np.float32(missing),
     )
 
 

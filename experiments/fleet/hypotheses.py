@@ -140,8 +140,9 @@ def _states(course: Course, missing: float, horizon: int) -> tuple[Doubles, Doub
     longer = np.concatenate([1 - np.cumsum(course.lead), np.zeros(horizon + 1)]).clip(0, 1)
     ages = max(1, int((longer > _TAIL).sum()))
     age = np.arange(ages)
-    severity: Doubles = course.kappa * (age + 1.0) ** course.growth
-    innovation: Doubles = severity - float(NOISE_MEMORY) * np.concatenate([[0.0], severity[:-1]])
+    severity: Doubles = course.kappa * np.power(age + 1.0, course.growth, dtype=np.float64)
+    before: Doubles = np.concatenate([[0.0], severity[:-1]])
+    innovation = severity - float(NOISE_MEMORY) * before
     lost = course.vanishing * _grown(course, ages)
     nothing, gone = np.minimum(missing + 0.3 * lost, 1.0), np.minimum(missing / 4 + lost, 1.0)
     if course.dark is not None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from experiments.fleet.delivery import too_late
 from experiments.fleet.fleet import Fleet
 from experiments.fleet.latents import Floats
 from experiments.fleet.metrics import METRICS, NAMES
@@ -27,10 +30,13 @@ class FleetRecording:
         self._row = {name: row for row, name in enumerate(self._fleet.names)}
 
     def blocks(self, steps: int) -> Iterator[Floats]:
-        """The next ``steps`` samples in blocks ``(steps, nodes, metrics)``."""
+        """The next ``steps`` samples in blocks ``(steps, nodes, metrics)``; what came too late for a window is NaN."""
         while steps > 0:
-            yield self._fleet.block(min(steps, _BLOCK_STEPS))
-            steps -= _BLOCK_STEPS
+            first = self._fleet.step
+            block = self._fleet.block(min(steps, _BLOCK_STEPS))
+            block[too_late(self._fleet.spec, first, len(block))] = np.nan
+            yield block
+            steps -= len(block)
 
     def failures(self) -> list[tuple[int, int]]:
         """(row, step) of every failure whose time has come."""

@@ -36,7 +36,8 @@ class FleetSpec:
     ``burst_share`` of the failures come several at once, in a rack or on a switch. ``repair_sigma`` is that of the
     lognormal time to repair: its tail is heavy. ``look_alike_rate`` is that of each kind of look-alike but job stops
     and checkpoints, which take ``checkpoint_steps`` of every ``checkpoint_every``; ``missing`` is the share of samples
-    lost for no reason.
+    lost for no reason. ``late_share`` of the samples are delivered late, and ``skew_s`` is the standard deviation of
+    the nodes' clocks in seconds, see ``delivery``; neither changes a sample.
     """
 
     nodes: int = 16
@@ -51,6 +52,8 @@ class FleetSpec:
     repair_sigma: float = 1.0
     look_alike_rate: float = 1 / 6_000
     missing: float = 0.002
+    late_share: float = 0.0
+    skew_s: float = 0.0
     job_nodes: int = 4
     job_run_mean: float = 2_400.0
     checkpoint_every: int = 300
@@ -65,9 +68,13 @@ class FleetSpec:
         for name in (*positive, "repair_sigma", *places):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, must be above 0")
-        for name in ("fault_rate", "sudden_share", "burst_share", "look_alike_rate", "missing"):
+        for name in ("fault_rate", "sudden_share", "burst_share", "look_alike_rate", "missing", "late_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, must be 0 to 1")
+        if not 0 <= self.skew_s < self.interval_s:
+            raise ValueError(
+                f"skew_s is {self.skew_s!r}, must be 0 or more and below the interval, {self.interval_s:g}"
+            )
         if self.scripted is not None and self.scripted.node not in self.names:
             raise ValueError(f"scripted node {self.scripted.node!r} is none of {self.names[0]}…{self.names[-1]}")
 

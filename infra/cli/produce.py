@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", type=speed, metavar="X", help="replay: seconds of its time a second (default 1)")
     parser.add_argument("--nodes", type=number_of_nodes, metavar="N", help="fleet: number of nodes (default 16)")
     parser.add_argument("--interval", type=duration, metavar="TIME", help="host, fleet: between two frames of a node")
+    parser.add_argument("--disorder", action="store_true", default=None, help="fleet: clocks are off, some frames late")
     parser.add_argument("--history", action=argparse.BooleanOptionalAction, default=True, help="send the past first")
     parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end after so long a live part")
     parser.add_argument("--spool", type=Path, metavar="DIR", help="host: where frames wait while the broker is away")
@@ -112,7 +113,13 @@ def _check_use(options: argparse.Namespace) -> None:
     if (options.source == "replay") != (options.folder is not None):
         needs = "needs a FOLDER to replay" if options.source == "replay" else f"takes no folder ({options.folder})"
         raise WrongUse(f"forestall produce {options.source} {needs}")
-    belongs = {"speed": ("replay",), "nodes": ("fleet",), "interval": ("host", "fleet"), "spool": ("host",)}
+    belongs = {
+        "speed": ("replay",),
+        "nodes": ("fleet",),
+        "interval": ("host", "fleet"),
+        "spool": ("host",),
+        "disorder": ("fleet",),
+    }
     for name, sources in belongs.items():
         if getattr(options, name) is not None and options.source not in sources:
             raise WrongUse(f"--{name} is for {' and '.join(sources)}, not for {options.source}")
@@ -127,7 +134,9 @@ def _source(options: argparse.Namespace, settings: Settings, start: float) -> So
     if options.source == "fleet":
         from infra.fleet_source import FleetSource
 
-        return FleetSource(options.nodes or 16, start, interval_s, with_history=options.history)
+        return FleetSource(
+            options.nodes or 16, start, interval_s, with_history=options.history, disorder=bool(options.disorder)
+        )
     from connectors.sources.host import Host
 
     return Host(clock.now, interval_s)

@@ -60,6 +60,7 @@ def test_experiment_1_has_a_row_for_each_reading_beside_young_and_the_default() 
     ]
     assert {row["theta"] for row in told["rows"]} == {0.5}
     assert all({"accuracy", "checkpoint_overhead", "recovery_s"} <= set(row) for row in told["rows"])
+    assert told["rows"][0]["recovery_ci95"][0] <= told["rows"][0]["recovery_s"] <= told["rows"][0]["recovery_ci95"][1]
     assert told["fleet"]["failures"] == NODES // 2
     assert told["fleet"]["stuck_at"] is None
 

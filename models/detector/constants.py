@@ -1,0 +1,62 @@
+"""Every constant of the detector; times in seconds, so that it means the same at any sampling interval.
+
+They were chosen on plateaus of the 13 machines in ``docs/reference/detector.md``; nothing is fitted to one fleet.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+HOUR_S: Final = 3600.0
+DAY_S: Final = 24 * HOUR_S
+
+LEARN_S: Final = 7 * DAY_S  # a node is learned for so long; scales, ranges and the matrix stand still afterwards
+ALARM_AFTER_S: Final = DAY_S  # no alarm before so much was learned (or all, when that is less)
+MATRIX_SHARE: Final = 0.5  # of the learning: after it matrix and ranges are fixed, the rest scales what they give
+GAP_S_MAX: Final = 2 * HOUR_S  # a longer silence is no jump, and counts as this much time
+
+CENTRE_MEMORY_S: Final = DAY_S
+SCALE_MEMORY_S: Final = 2 * DAY_S
+JUMP_MEMORY_S: Final = DAY_S / 2
+RESIDUAL_MEMORY_S: Final = DAY_S / 2
+SURPRISE_MEMORY_S: Final = DAY_S
+HUBER_SCALES: Final = 3.0  # a deviation counts as at most so many scales when an average learns
+SCALE_SHARES: Final = (0.5, 4.0)  # of the learned unit: the bounds of a moving scale
+JUMP_SHARES: Final = (0.05, 4.0)
+DEVIATION_MAX: Final = 50.0  # scales, of one metric
+SURPRISE_MAX: Final = 30.0  # standard deviations, of one metric's transition
+
+SD_SHARE: Final = 0.6  # of the standard deviation while learning: a unit is never less
+RANGE_SHARE: Final = 0.005  # nor less than this of the range
+WORST_SHARE: Final = 0.2  # of the metrics, over which a component is pooled
+WEIGHTS: Final = (1.0, 1.0, 1.0, 0.5, 0.5)  # level, jump, adaptive jump, residual, transitions
+HIGH: Final = 0.99  # the quantile of itself that a component is divided by
+HIGH_MEMORY_S: Final = 10 * DAY_S
+HIGH_FRAMES_MIN: Final = 500.0  # the quantile moves as if at least so many frames had been seen
+HIGH_MIN: Final = 0.5
+
+RESIDUAL_METRICS_MAX: Final = 128  # a node with more has no residual: the matrix grows with their square
+RIDGE: Final = 0.05
+UNITS_IN_MATRIX_MAX: Final = 10.0
+
+QUICK_S: Final = 120.0  # smoothing of the alarm channel
+SLOW_S: Final = 1800.0  # and of what the ranking score adds
+SLOW_WEIGHT: Final = 2.0
+OPEN_WEIGHT: Final = 0.25  # thresholds that the ranking score adds while an incident is open
+
+ALARMS_A_DAY: Final = 1.9  # hours of a day whose peak is above the threshold
+CLEAR: Final = 1.6  # thresholds; a peak above so many is no news of the noise and counts as
+CLEAR_WEIGHT: Final = 0.25
+THRESHOLD_MEMORY_H: Final = 336.0
+MEDIAN_MEMORY_H: Final = 84.0
+NOISE_SHARE: Final = 1.25  # of the median hourly peak: the threshold is never below
+FLOOR_SHARE: Final = 0.5  # of the time learned: so long the largest learned peak is the floor
+FLOOR_POWER: Final = 4.0
+
+DRIFT_S: Final = HOUR_S  # averaging of the signed residual
+DRIFT_MAX: Final = 10.0  # scales
+DRIFT_SHARE: Final = 1.5  # of the largest learned drift: opens an incident
+NEAR_S: Final = 600.0
+NEAR_QUANTILE: Final = 0.75  # of the usual level: below it a node has recovered
+CALM_S: Final = 1800.0  # for which it must have recovered
+INCIDENT_S_MAX: Final = 7 * DAY_S  # then what lasts is the node's new normal

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from made_runs import runs_of
 
+import connectors.artefacts as artefacts
 import experiments.policy_lab as policy_lab
 from experiments.failure_trace.trace import Trace
 from experiments.policy_lab.cases import CASES, Case
@@ -252,6 +253,13 @@ def test_a_job_of_fewer_nodes_than_fail_at_once_is_refused(tmp_path: Path, capsy
     assert "has 2 nodes" in refused(capsys, "pool", "--profile", path, "--concurrent", "3")
 
 
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet that is watched in no time, whatever the shipped predictor reads."""
+    monkeypatch.setattr(watching, "watch", watched)
+    monkeypatch.setattr(artefacts, "require_features", lambda *_: None)
+
+
 def watched(*_: object) -> watching.Watched:
     node, step = (grid.ravel() for grid in np.meshgrid(np.arange(8), np.arange(200), indexing="ij"))
     failures = [(row, 150) for row in range(4)]
@@ -259,11 +267,11 @@ def watched(*_: object) -> watching.Watched:
     return watching.Watched(probability, watching.label(node, step, failures, 30), 30, 60.0, 0.5)
 
 
+@pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize(("number", "rows"), [("1", 5), ("2", 6), ("3", 18)])
 def test_experiments_tell_rows_and_claims_and_repeat_themselves(
-    number: str, rows: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    number: str, rows: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(watching, "watch", watched)
     first, again = (told(capsys, "experiment", number, "--seed", "7") for _ in range(2))
     assert set(first.pop("measured_s")) >= {"all"}
     del again["measured_s"]
@@ -274,13 +282,22 @@ def test_experiments_tell_rows_and_claims_and_repeat_themselves(
         assert set(claim) == {"claim", "paper", "measured", "holds", "reason"}
 
 
-def test_experiments_speak_to_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "watch", watched)
+@pytest.mark.usefixtures("fleet")
+def test_experiments_speak_to_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab", "experiment", "1"]) == 0
     out = capsys.readouterr().out
     assert "eq2+6-literal-min" in out
     assert "nobody can say" in out
     assert "does not hold" in out or ": holds" in out
+
+
+def test_a_predictor_of_other_features_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.features.FEATURE_NAMES", ("ecc.last", "link.last"))
+    said = refused(capsys, "experiment", "1")
+    assert "does not fit" in said
+    assert "train it anew" in said
 
 
 def test_there_is_no_fourth_experiment(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,11 +54,14 @@ def _third(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float
 
 
 def _operating(options: argparse.Namespace, settings: Settings) -> tuple[dict[str, Any], dict[str, float]]:
-    from connectors.artefacts import load_artefact
+    from connectors.artefacts import load_artefact, require_features
     from experiments.seed.operating import fixed_threshold, thresholds
     from experiments.seed.watching import watch
+    from models.features import FEATURE_NAMES
+    from models.limits import WINDOW_FRAMES
 
     predictor, profile = load_artefact(settings.predictor.artefact), profile_of(ACTING)
+    require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
     steps = 2 if options.number == 1 else 7
     with bar(f"experiment {options.number}", steps) as progress:
         watched = watch(predictor, options.seed)

@@ -15,12 +15,14 @@ from kafka.errors import KafkaError
 from connectors.errors import Failed, ForestallError
 from connectors.kafka.admin import admin_client, apply_topics, check_topics
 from infra import clock
+from infra.activation import chosen
 from infra.broker import runs
 from infra.broker.embedded import Broker, embedded_broker
 from infra.broker.locate import locate_broker
 from infra.cli.topics import specs_of
 from infra.settings import Settings
-from infra.wiring import served_predictor
+from infra.wiring import fetching, served_predictor
+from models.foresight import Refused
 
 CLOCK_SKEW_S_MAX = 1.0
 DISK_FREE_BYTES_MIN = 1 << 30
@@ -38,13 +40,15 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at broker, topics, clock, artefact and disk, in this order."""
+    """Look at broker, topics, clock, the activated model, artefact and disk, in this order."""
     findings = []
     try:
         with _broker(settings) as (broker, tried), admin_client(broker.bootstrap) as client:
             findings.append(_broker_found(broker, tried))
             findings.append(_topics(client, settings, tried))
             findings.append(_clock(client, broker.bootstrap))
+            if findings[1].ok:
+                findings.append(_model(broker.bootstrap))
     except ForestallError as fault:
         cure = "start the broker, or name another with --brokers HOST:PORT"
         if isinstance(fault, Failed):
@@ -114,6 +118,19 @@ def _clock_skew(client: KafkaAdminClient, bootstrap: str) -> float:
     finally:
         client.delete_topics([_PROBE_TOPIC])
     return float(min(0.0, stamped + 0.001 - before) + max(0.0, stamped - after))
+
+
+def _model(brokers: str) -> Finding:
+    """Whether the model that was activated, if any was, can be looked up and used by workers of this build."""
+    choice = chosen(brokers, "active")
+    if choice is None or choice.digest is None:
+        return Finding("model", True, "none was activated: workers use the artefact")
+    try:
+        fetching(brokers)(choice.digest)
+    except Refused as fault:
+        detail = f"workers of this build cannot use the activated {choice.digest[:16]}…: {fault}"
+        return Finding("model", False, detail, "activate one that fits, or its file again: forestall model activate")
+    return Finding("model", True, f"{choice.digest[:16]}… was activated, and can be used")
 
 
 def _artefact(settings: Settings) -> Finding:

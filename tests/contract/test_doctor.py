@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from topics_on import delete_topics, fresh_topics
 
+from connectors.artefacts import artefact_content, load_artefact, shipped_artefact
 from connectors.kafka.admin import admin_client
+from connectors.kafka.artefacts import publish_artefact, publish_choice
 from connectors.kafka.topics import SNAPSHOT
 from infra import clock, diagnosis
 from infra.broker.embedded import Broker
 from infra.broker.server import choose_port
 from infra.cli.main import main
+from models.records import InventoryModel
 
 pytestmark = pytest.mark.broker
 
@@ -28,11 +32,27 @@ def examined(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
 def test_everything_is_well(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     fresh_topics(broker)
     code, checks = examined(["--brokers", broker.bootstrap], capsys)
-    assert list(checks) == ["broker", "topics", "clock", "artefact", "disk"]
+    assert list(checks) == ["broker", "topics", "clock", "model", "artefact", "disk"]
     assert [name for name, check in checks.items() if not check["ok"]] == []
     assert code == 0
     with admin_client(broker.bootstrap) as client:
         assert not [name for name in client.list_topics() if "probe" in name]
+
+
+def test_an_activated_model_that_cannot_be_used_is_a_fault(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
+    fresh_topics(broker)
+    lost = InventoryModel(role="active", digest="d" * 64, at=clock.now())
+    publish_choice(broker.bootstrap, lost)
+    code, checks = examined(["--brokers", broker.bootstrap], capsys)
+    assert code == 1
+    assert "it is not on telemetry.schema.v1" in str(checks["model"]["detail"])
+    assert "forestall model activate" in str(checks["model"]["cure"])
+    shipped = load_artefact()
+    publish_artefact(broker.bootstrap, shipped.digest, artefact_content(shipped_artefact()))
+    publish_choice(broker.bootstrap, replace(lost, digest=shipped.digest, at=lost.at + 1))
+    code, checks = examined(["--brokers", broker.bootstrap], capsys)
+    assert code == 0
+    assert checks["model"]["detail"] == f"{shipped.digest[:16]}… was activated, and can be used"
 
 
 def test_each_fault_is_told_with_its_cure(

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from connectors.codecs.frames import encode_json_frame, encode_packed_frame, schema_id
-from connectors.codecs.records import decode_assessment, encode_member, encode_tick
+from connectors.codecs.records import decode_assessment, encode_member, encode_model_choice, encode_tick
 from models.features import FEATURE_NAMES
-from models.foresight import Foresight
+from models.foresight import Foresight, Refused
 from models.incident import IncidentSettings
-from models.records import Assessment, Cause, Frame
+from models.records import Assessment, Cause, Frame, InventoryModel
 from models.telemetry import Schema
 from streams.agents.assess import assess_stage
 from streams.batch import Batch, Partition
@@ -42,7 +42,27 @@ def probability(features: NDArray[np.float32]) -> NDArray[np.float64]:
     return odds / (1.0 + odds)
 
 
-STAGE = assess_stage(SCHEMAS, Foresight(probability, 120.0), IncidentSettings(open_frames=2, close_frames=3))
+def milder(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    return probability(features) * 0.75
+
+
+def fetch(digest: str) -> Foresight:
+    if digest != "milder":
+        raise Refused("nobody has put it there")
+    return Foresight(milder, 240.0, digest)
+
+
+STAGE = assess_stage(
+    SCHEMAS, Foresight(probability, 120.0, "first"), IncidentSettings(open_frames=2, close_frames=3), fetch
+)
+#: A shadow comes, becomes the active model, a bad one is chosen, the first comes back, and the shadow goes.
+CHOICES = {
+    60: InventoryModel(role="shadow", digest="milder", at=START),
+    257: InventoryModel(role="active", digest="milder", at=START + 1),
+    262: InventoryModel(role="active", digest="gone", at=START + 2),
+    270: InventoryModel(role="active", digest="first", at=START + 3),
+    290: InventoryModel(role="shadow", digest=None, at=START + 4),
+}
 
 
 def log_of(seed: int) -> Log:
@@ -62,6 +82,8 @@ def log_of(seed: int) -> Log:
             log.append((b"n1", encode_member(f"n{source.integers(6)}", "job" if step % 3 else None, START + step)))
         if source.random() < 0.1:
             log.append((b"", NONSENSE[source.integers(len(NONSENSE))]))
+        if step in CHOICES:
+            log += [(b"model", encode_model_choice(CHOICES[step]))] * 2
         log.append((b"tick", encode_tick(START + step, history=step < 100)))
     _disorder(log, source)
     return log
@@ -147,6 +169,8 @@ def test_record_by_record_is_the_same_too(seed: int) -> None:
 def test_the_logs_have_all_that_they_are_to_show() -> None:
     outputs = [one for seed in range(3) for one in whole(seed)[1]]
     values = b"".join(value for *_, value in map(_place_and_value, outputs))
+    for word in (b'"model":"first"', b'"model":"milder"', b'nobody has put it there"', b'"shadow":{"digest":"milder"'):
+        assert word in values, word
     for word in (b'"unknown"', b'"failing"', b'"warming"', b'"opened"', b'"closed"', b'"job":"job"', b'"blank"'):
         assert word in values, word
     assert {one[0] for one in outputs if isinstance(one[0], str)} == {"control.event.v1", "telemetry.dead-letter.v1"}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from infra.cli.lab.simulating import Progress
 
 #: Seeds at 16,384 GPUs, where a run sees some 470 failures, and at 256, where it sees a dozen; of a trial as well.
-SEEDS, SEEDS_SMALL = 40, 2000
-SHORT, SHORT_SMALL = 6, 200
+SEEDS, SEEDS_SMALL = 100, 2000
+SHORT, SHORT_SMALL = 10, 200
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

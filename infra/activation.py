@@ -11,7 +11,7 @@ from connectors.codecs.records import decode_assessment, decode_inventory
 from connectors.errors import InvalidRecord
 from connectors.kafka.artefacts import choice_records, publish_artefact, publish_choice
 from connectors.kafka.log import reader
-from connectors.kafka.topics import ASSESSMENT
+from connectors.kafka.topics import ASSESSMENT, INVENTORY, SCHEMA
 from infra import clock
 from infra.observer.reader import last_counts, log_ends
 from infra.observer.view import COUNTS_KEY
@@ -63,25 +63,25 @@ def activate(brokers: str, role: ModelRole, artefact: Artefact | None, wait_s: f
     Raises
     ------
     WrongUse
-        The artefact is too large for the log.
+        The artefact is too large for the log, or topics are missing.
     Failed, Unreachable
         It could not be put there.
     """
+    ends = log_ends(brokers, (ASSESSMENT, SCHEMA, INVENTORY))[ASSESSMENT]
     if artefact is not None:
         publish_artefact(brokers, artefact.digest, artefact.content)
     before = chosen(brokers, role)
     at = clock.now() if before is None else max(clock.now(), before.at + LATER_S)
-    ends = log_ends(brokers, (ASSESSMENT,))[ASSESSMENT]
     known = last_counts(brokers, {(ASSESSMENT, partition): end for partition, end in ends.items()})
     digest = None if artefact is None else artefact.digest
     publish_choice(brokers, InventoryModel(role=role, digest=digest, at=at))
     with reader(brokers) as consumer:
         consumer.assign([TopicPartition(ASSESSMENT, partition, end) for partition, end in ends.items()])
-        return _wait(consumer, _Hearing(role, digest, {p: known.get(p) for p in ends}), wait_s)
+        return _wait(consumer, Hearing(role, digest, {p: known.get(p) for p in ends}), wait_s)
 
 
 @dataclass(slots=True)
-class _Hearing:
+class Hearing:
     """What the partitions have said so far; ``counts`` holds the newest counts of each, first those before it."""
 
     role: ModelRole
@@ -94,10 +94,12 @@ class _Hearing:
         self.choices = {p: -1 if told is None else told.models for p, told in self.counts.items()}
 
     def hear(self, partition: int, told: Counts) -> None:
+        """A partition has told its counts."""
         self.counts[partition] = told
         self.heard.add(partition)
 
     def uses(self, partition: int) -> bool:
+        """Whether a partition has said that it uses what was chosen."""
         told = self.counts[partition]
         if told is None or partition not in self.heard:
             return False
@@ -115,6 +117,7 @@ class _Hearing:
         return told.refused if told.refused.startswith(f"{self.role} {(self.digest or '')[:16]}") else None
 
     def answers(self) -> Answers:
+        """What all of them say so far."""
         refused = {p: why for p in self.counts if (why := self.refusal(p)) is not None}
         used = tuple(p for p in self.counts if self.uses(p))
         silent = {p: self._state(p) for p in self.counts if p not in used and p not in refused}
@@ -127,7 +130,7 @@ class _Hearing:
         return f"still uses {told.model[:16]}"
 
 
-def _wait(consumer: Consumer, hearing: _Hearing, wait_s: float) -> Answers:
+def _wait(consumer: Consumer, hearing: Hearing, wait_s: float) -> Answers:
     deadline = clock.monotonic() + wait_s
     answers = hearing.answers()
     while answers.silent and clock.monotonic() < deadline:

@@ -38,7 +38,14 @@ class Sums:
     threshold: float
 
 
-def sums(probability: Doubles, seen: Examples, nodes: NDArray[np.intp], horizon: int, budget: float) -> Sums:
+def sums(
+    probability: Doubles,
+    seen: Examples,
+    nodes: NDArray[np.intp],
+    horizon: int,
+    budget: float,
+    usable_lead: int = USABLE_LEAD,
+) -> Sums:
     """Sums by node of a predictor's probabilities; its threshold is the lowest within ``budget`` false episodes."""
     place = np.searchsorted(nodes, seen.node)
     count = len(nodes)
@@ -55,7 +62,7 @@ def sums(probability: Doubles, seen: Examples, nodes: NDArray[np.intp], horizon:
     ranks = np.searchsorted(edges, probability).astype(np.intp)
     failed = seen.failed.astype(np.float64)
     threshold = within_budget(probability, seen, budget, horizon).threshold
-    foreseen, failures = _foreseen(probability, seen, nodes, threshold)
+    foreseen, failures = _foreseen(probability, seen, nodes, threshold, usable_lead)
     return Sums(
         rows=by_node(np.ones(len(place)), none, 1)[:, 0],
         squared=by_node((probability - failed) ** 2, none, 1)[:, 0],
@@ -69,9 +76,9 @@ def sums(probability: Doubles, seen: Examples, nodes: NDArray[np.intp], horizon:
 
 
 def _foreseen(
-    probability: Doubles, seen: Examples, nodes: NDArray[np.intp], threshold: float
+    probability: Doubles, seen: Examples, nodes: NDArray[np.intp], threshold: float, usable_lead: int
 ) -> tuple[Doubles, Doubles]:
-    """By node: failures with an alarm at least ``USABLE_LEAD`` intervals ahead, and all of them."""
+    """By node: failures with an alarm at least ``usable_lead`` intervals ahead, and all of them."""
     alarms: dict[int, list[tuple[int, int]]] = {}
     for one in episodes(probability, seen, threshold):
         alarms.setdefault(one.node, []).append((one.start, one.last))
@@ -80,7 +87,7 @@ def _foreseen(
         place = int(np.searchsorted(nodes, node))
         failures[place] += 1
         leads = [at - start for start, last in alarms.get(node, ()) if start < at <= last + CLOSE_FRAMES]
-        foreseen[place] += max(leads, default=0) >= USABLE_LEAD
+        foreseen[place] += max(leads, default=0) >= usable_lead
     return foreseen, failures
 
 

@@ -19,11 +19,9 @@ from connectors.artefacts import artefact_content, load_artefact, save_artefact,
 from connectors.codecs.frames import encode_schema, schema_id
 from connectors.kafka import topics
 from connectors.kafka.admin import admin_client, apply_topics
-from connectors.kafka.artefacts import publish_artefact, publish_choice
-from infra import clock
+from infra import activation
 from infra.broker.embedded import Broker
 from infra.cli.main import main
-from models.records import InventoryModel
 
 NODES, STEPS, PARTITIONS = 8, 1_000, 2
 DEFAULT = load_artefact().digest
@@ -99,10 +97,11 @@ def test_a_model_is_replaced_in_running_workers_and_outlives_them(
         assert sum(told["shadow"]["difference"] for told in newest) > 0
 
         bad = "b" * 64
-        publish_artefact(broker.bootstrap, bad, artefact_content(shipped_artefact("eq1")))
-        publish_choice(broker.bootstrap, InventoryModel(role="active", digest=bad, at=clock.now()))
+        answers = activation.activate(
+            broker.bootstrap, "active", activation.Artefact(bad, artefact_content(shipped_artefact("eq1"))), 20.0
+        )
+        assert (answers.in_use, set(answers.refused), answers.silent) == ((), {0, 1}, {})
         before = written(broker.bootstrap, topics.ASSESSMENT)
-        wait_until_written(broker.bootstrap, topics.ASSESSMENT, before + PARTITIONS, two)
         stream.send(5)
         wait_until_written(broker.bootstrap, topics.ASSESSMENT, before + 5 * NODES, two)
         for told in counts(broker.bootstrap):

@@ -62,8 +62,6 @@ def test_a_folder_becomes_an_artefact_with_its_card(tmp_path: Path, capsys: pyte
     assert json.loads((tmp_path / "ours" / "mlp.json").read_text())["digest"] == card["digest"]
     page = (tmp_path / "ours" / "mlp.md").read_text()
     assert "simulated" not in page, "the card of a real history says nothing of a simulation"
-    again = json.loads(train(capsys, "--out", str(tmp_path / "again"), *words)[1])
-    assert again["digest"] == card["digest"]
 
 
 def test_too_few_failures_are_told_with_what_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

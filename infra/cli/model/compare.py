@@ -80,10 +80,12 @@ def compare(a: Predictor, b: Predictor, spec: FleetSpec, steps: int = STEPS) -> 
     import numpy as np
 
     from experiments.fleet import FleetRecording
+    from experiments.fleet.presets import USABLE_LEAD_STEPS
     from models.limits import WINDOW_FRAMES
     from models.training.examples import Examples, examples
     from models.training.paired import compared, sums
     from models.training.recording import Part
+    from models.training.scores import USABLE_LEAD
 
     part = Part("test", np.arange(spec.nodes), 0, steps)
     horizons = [max(1, round(predictor.horizon_s / spec.interval_s)) for predictor in (a, b)]
@@ -91,8 +93,9 @@ def compare(a: Predictor, b: Predictor, spec: FleetSpec, steps: int = STEPS) -> 
     for horizon in set(horizons):
         [(_, watched[horizon])] = examples(FleetRecording(spec), (part,), horizon, horizon + WINDOW_FRAMES, {})
     nodes = np.unique(watched[horizons[0]].node)
+    lead = USABLE_LEAD if spec.interval_s == 1.0 else USABLE_LEAD_STEPS
     found = [
-        sums(predictor.probability(watched[horizon].features), watched[horizon], nodes, horizon, BUDGET)
+        sums(predictor.probability(watched[horizon].features), watched[horizon], nodes, horizon, BUDGET, lead)
         for predictor, horizon in zip((a, b), horizons, strict=True)
     ]
     seen = watched[horizons[0]]
@@ -104,6 +107,7 @@ def compare(a: Predictor, b: Predictor, spec: FleetSpec, steps: int = STEPS) -> 
             "seed": spec.seed,
             "rows": len(seen.failed),
             "failures": len(seen.failures),
+            "usable_lead_intervals": lead,
             "false_episodes_per_node_day": BUDGET,
         },
         "figures": compared(found[0], found[1], spec.seed),

@@ -128,8 +128,8 @@ def holding(holds: bool | str | None) -> str:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Rows of plain values in columns; nested ones are left to ``--json``."""
-    names = [name for name, value in rows[0].items() if not isinstance(value, (dict, list))]
+    """Rows of plain values and intervals in columns; nested ones are left to ``--json``."""
+    names = [name for name, value in rows[0].items() if not isinstance(value, dict)]
     cells = [names, *([_cell(row[name]) for name in names] for row in rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(names))]
     for row in cells:
@@ -139,6 +139,8 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return " to ".join(map(_cell, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

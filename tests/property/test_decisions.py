@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+import pytest
 from decision_log import JOB, DecisionLog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -269,8 +270,9 @@ def test_every_command_in_flight_ends_when_time_passes(moves: list[tuple[int, in
     assert len(log.commands) - given_so_far <= 30
 
 
-def test_the_programs_reach_a_whole_rescue() -> None:
+@pytest.mark.parametrize("policy", ["hazard", "young"])
+def test_the_programs_reach_a_whole_rescue(policy: str) -> None:
     """The properties above are about something: a plain program goes all the way."""
     moves = [(3, 4), (1, 0), (4, 86), (8, 0), (8, 1), (8, 2)]
-    log = run(moves, settings_of("migrate", "young"))
+    log = run(moves, settings_of("migrate", policy))
     assert [command.action for command in log.commands] == ["CHECKPOINT", "MIGRATE", "RESTORE"]

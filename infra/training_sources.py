@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from connectors.errors import Failed
+from connectors.errors import Failed, WrongUse
 from infra import clock
 
 if TYPE_CHECKING:
     from connectors.history_recording import HistoryRecording
     from models.training.recording import Part, Recording
+
+#: Of a history, where none is asked for: long enough for the leads that operators report, at one sample in 5 to 30 s.
+HORIZON_STEPS: Final = 180
+#: A horizon of fewer intervals leaves no time for an alarm to open and a checkpoint to be written.
+HORIZON_STEPS_MIN: Final = 6
 
 #: Is told what is being read, how much of it, and of how much (None: not known yet).
 Told = Callable[[str, int, int | None], None]
@@ -30,15 +35,15 @@ class Material:
     data: str
 
 
-def folder_material(folder: Path, horizon: int, told: Told) -> Material:
+def folder_material(folder: Path, horizon_s: float | None, told: Told) -> Material:
     """A folder with its fault log; raises ``WrongUse`` for a malformed one, ``Failed`` where it holds too little."""
     from connectors.sources.history_folder import FAULTS, read_history
 
     recording = read_history(folder, lambda frames: told(f"read {folder.name}", frames, None))
-    return _material(recording, horizon, f"the folder {folder.name} with {FAULTS}: {_words(recording)}")
+    return _material(recording, horizon_s, f"the folder {folder.name} with {FAULTS}: {_words(recording)}")
 
 
-def kafka_material(brokers: str, horizon: int, told: Told) -> Material:
+def kafka_material(brokers: str, horizon_s: float | None, told: Told) -> Material:
     """What the log holds now, labels from the fates of nodes; raises ``Failed`` where it holds too little."""
     from connectors.kafka.history import read_history
     from connectors.kafka.log import reader
@@ -48,7 +53,7 @@ def kafka_material(brokers: str, horizon: int, told: Told) -> Material:
         schemas = SchemaTable(consumer, clock.monotonic)
         found = read_history(brokers, schemas, lambda done, whole: told("read the log", done, whole))
     words = f"the log at offsets {', '.join(found.places)}: {_words(found.recording)}; {found.fates} fates told"
-    return _material(found.recording, horizon, words)
+    return _material(found.recording, horizon_s, words)
 
 
 def _words(recording: HistoryRecording) -> str:
@@ -58,9 +63,22 @@ def _words(recording: HistoryRecording) -> str:
     )
 
 
-def _material(recording: HistoryRecording, horizon: int, data: str) -> Material:
+def _horizon(recording: HistoryRecording, horizon_s: float | None) -> int:
+    if horizon_s is None:
+        return HORIZON_STEPS
+    steps = round(horizon_s / recording.interval_s)
+    if steps < HORIZON_STEPS_MIN:
+        raise WrongUse(
+            f"--horizon {horizon_s:g}s: the nodes are sampled every {recording.interval_s:g} s; "
+            f"{HORIZON_STEPS_MIN} intervals are the least"
+        )
+    return steps
+
+
+def _material(recording: HistoryRecording, horizon_s: float | None, data: str) -> Material:
     from models.training.history_split import TooLittle, history_split, require_failures
 
+    horizon = _horizon(recording, horizon_s)
     gap = horizon  # a label looks so far ahead; a window never looks out of its part, which begins with cold nodes
     failures = recording.failures()
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import Failed, WrongUse
-from infra.cli.options import report
+from infra.cli.options import duration, report
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ with a line for each time that a node was down: node,t_start,t_end."""
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the artefact and its card go")
     parser.add_argument("--model", choices=("mlp", "logistic"), default="mlp", help="the form (default: mlp)")
+    parser.add_argument(
+        "--horizon", type=duration, metavar="TIME", help="of a history: how far ahead (default: 180 intervals)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of fleet and fitting (default: 1)")
     parser.add_argument(
         "--quick", action="store_true", help="a small fleet, or few passes over a history: a trial, not to use"
@@ -64,6 +67,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Watch, fit, calibrate, test and write."""
     if options.seed < 0:
         raise WrongUse(f"--seed {options.seed}: must be 0 or more")
+    if options.horizon is not None and options.source == FLEET:
+        raise WrongUse("--horizon goes with a history: that of the simulated fleet is fixed")
     if options.out.exists() and not options.out.is_dir():
         raise WrongUse(f"--out {options.out}: is a file; name a folder")
     try:
@@ -112,11 +117,11 @@ def _material(options: argparse.Namespace, settings: Settings, told: Told) -> Ma
         from infra.broker.locate import locate_broker
 
         with locate_broker(settings) as broker:
-            return kafka_material(broker.bootstrap, HORIZON_STEPS, told)
+            return kafka_material(broker.bootstrap, options.horizon, told)
     folder = Path(options.source)
     if not folder.is_dir():
         raise WrongUse(f"--source {options.source}: is neither {FLEET} nor {KAFKA} nor a folder")
-    return folder_material(folder, HORIZON_STEPS, told)
+    return folder_material(folder, options.horizon, told)
 
 
 def _fleet_material(options: argparse.Namespace) -> Material:
@@ -133,7 +138,7 @@ def _fleet_material(options: argparse.Namespace) -> Material:
         split(nodes, steps, gap),
         HORIZON_STEPS,
         gap,
-        {"train": 2, "calibration": 3},
+        {"train": 6, "calibration": 3},
         f"simulated fleet of {spec.nodes} nodes at {spec.interval_s:g} s; faults and each look-alike 1 in "
         f"{1 / spec.fault_rate:,.0f} node-intervals, {spec.sudden_share:.0%} of the faults sudden, lead lognormal with "
         f"median {spec.lead_median:g} and sigma {spec.lead_sigma:g}",
@@ -225,6 +230,7 @@ def _provenance(options: argparse.Namespace, material: Material) -> dict[str, st
         options.model,
         "--seed",
         str(options.seed),
+        *(() if options.horizon is None else ("--horizon", f"{options.horizon:g}s")),
     ]
     return {
         "data": material.data,

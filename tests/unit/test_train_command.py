@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from connectors.artefacts import load_artefact
+from connectors.errors import Failed, WrongUse
 from connectors.kafka.history import down_spans
 from infra.cli.main import main
+from infra.training_sources import folder_material
 from infra.wiring import require_fit
 from models.records import NodeFate
 
@@ -86,6 +88,32 @@ def test_a_folder_without_labels_is_wrong_use(tmp_path: Path, capsys: pytest.Cap
     code, _, err = train(capsys, "--source", str(tmp_path), "--out", str(tmp_path / "ours"))
     assert code == 2
     assert "faults.csv" in err
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    write_fleet(folder)
+    return folder
+
+
+def test_a_horizon_is_one_of_time_and_counted_in_intervals(recordings: Path) -> None:
+    of_time = folder_material(recordings, 400.0, lambda *_: None)
+    assert (of_time.horizon, of_time.gap) == (80, 80)
+    assert folder_material(recordings, None, lambda *_: None).horizon == 180
+    with pytest.raises(WrongUse, match=r"--horizon 20s: the nodes are sampled every 5 s; 6 intervals"):
+        folder_material(recordings, 20.0, lambda *_: None)
+
+
+def test_a_horizon_longer_than_the_history_leaves_too_little(recordings: Path) -> None:
+    with pytest.raises(Failed, match="2,960 sampling intervals; 4,200 are needed"):
+        folder_material(recordings, 600 * EVERY, lambda *_: None)
+
+
+def test_the_horizon_of_the_fleet_is_fixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = train(capsys, "--horizon", "5m", "--out", str(tmp_path / "ours"))
+    assert code == 2
+    assert "goes with a history" in err
 
 
 def fate(at: float, state: Any, node: str = "n1") -> NodeFate:

@@ -72,6 +72,11 @@ class FleetSource:
         self._delivery = Delivery(self._fleet.spec)
         self._past = history_steps(nodes) if with_history else 0
 
+    @property
+    def spec(self) -> FleetSpec:
+        """What fleet this is; a release gives it another script."""
+        return self._fleet.spec
+
     def history(self) -> Iterator[Moment]:
         """The last hours, at most ``HISTORY_FRAMES_MAX`` frames, ending one interval before the start."""
         while self._fleet.step < self._past:

@@ -10,17 +10,20 @@ the node: a node that rests may fail less, which no log can tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.policy_lab.runs import BUCKETS
 from models.checkpointing import bounded_rate
 from models.checkpointing.hazard import hazard_rate_of_checkpoints
 from models.history import HistoryShape, NodeHistory, Outlook, history_rate
 from models.history_fit import FaultLog
+
+Doubles = NDArray[np.float64]
 
 OVERHEAD_CAP: Final = 0.05
 #: λ is held for so much of an interval before it is asked again.
@@ -69,8 +72,8 @@ def steps(log: FaultLog, shape: HistoryShape) -> list[Step]:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A node that is up as a placement sees it.
+class Nodes:
+    """The nodes that are up as a placement sees them, each array ``(nodes,)``.
 
     Parameters
     ----------
@@ -79,33 +82,33 @@ class Candidate:
     added : what its own past adds to its rate (1/s).
     """
 
-    number: int
-    since: float
-    added: float
+    number: NDArray[np.intp]
+    since: Doubles
+    added: Doubles
 
 
-#: What orders the nodes that are up; the job gets the first ones.
-Placement = Callable[[float, Candidate], tuple[float, ...]]
+#: What orders the nodes, the first array before the next; the job gets the first nodes.
+Placement = Callable[[float, Nodes], tuple[NDArray[Any], ...]]
 
 
-def by_number(at: float, node: Candidate) -> tuple[float, ...]:
+def by_number(at: float, nodes: Nodes) -> tuple[NDArray[Any], ...]:
     """As a batch scheduler lists them: a node's past counts for nothing."""
-    return (node.number,)
+    return (nodes.number,)
 
 
-def longest_up(at: float, node: Candidate) -> tuple[float, ...]:
+def longest_up(at: float, nodes: Nodes) -> tuple[NDArray[Any], ...]:
     """A queue: who came back last is taken last."""
-    return (node.since, node.number)
+    return (nodes.since, nodes.number)
 
 
-def not_of_the_last_day(at: float, node: Candidate) -> tuple[float, ...]:
+def not_of_the_last_day(at: float, nodes: Nodes) -> tuple[NDArray[Any], ...]:
     """Keep work off nodes repaired in the last day, as long as there are others."""
-    return (node.since > at - 86_400.0, node.number)
+    return (nodes.since > at - 86_400.0, nodes.number)
 
 
-def least_hazard(at: float, node: Candidate) -> tuple[float, ...]:
+def least_hazard(at: float, nodes: Nodes) -> tuple[NDArray[Any], ...]:
     """Those first whose own past adds least to their rate: a node that came back waits as the last spare."""
-    return (node.added, node.number)
+    return (nodes.added, nodes.number)
 
 
 class TracedJob:
@@ -133,10 +136,10 @@ class TracedJob:
     ) -> None:
         self.prices, self.shape, self.place = prices, shape, place
         self.interval_s, self.begin, self.finish, self.block_s = interval_s, begin, finish, block_s
-        self.needed, self.mine = used, frozenset[int]()
-        self.number = random.permutation(nodes).tolist()
-        self.since = dict.fromkeys(range(nodes), -math.inf)  # of the nodes that are up
-        self.past: dict[int, NodeHistory] = {}
+        self.needed, self.placed = used, False
+        self.number = random.permutation(nodes)
+        self.up, self.mine = np.ones(nodes, bool), np.zeros(nodes, bool)
+        self.since, self.repairs = np.full(nodes, -math.inf), np.zeros((nodes, len(shape.memory_s)))
         self.at = begin
         self.outlook, self.known_at = Outlook(shape.base_rate, 0.0, (), 0.0, 1.0), begin
         self.counts = (0.0,) * len(shape.memory_s)
@@ -164,15 +167,15 @@ class TracedJob:
     def _start(self) -> None:
         if not self.started:
             self.started = True
-            self._allocate()
             self._know(self.outlook)
+            self._allocate()
 
     def _until(self, at: float) -> None:
         while self.at < at:
             left = at - self.at
             if self.detecting_s > 0.0:
                 self.detecting_s -= self._spend("detection", min(left, self.detecting_s))
-            elif not self.mine:
+            elif not self.placed:
                 self._spend("waiting", left)
             elif self.restarting_s > 0.0:
                 self.restarting_s -= self._spend("restart", min(left, self.restarting_s))
@@ -231,21 +234,20 @@ class TracedJob:
         return bounded_rate(hazard_rate_of_checkpoints(hazard, cost_s), cost_s, OVERHEAD_CAP)
 
     def _happen(self, step: Step) -> None:
+        failed, histories = np.array(step.failed, np.intp), dict(zip(step.recovered, step.histories, strict=True))
         at_once = set(step.failed).intersection(step.recovered)
-        came_back = dict(zip(step.recovered, step.histories, strict=True))
-        self._return({node: one for node, one in came_back.items() if node not in at_once}, step.at)
-        for node in step.failed:
-            del self.since[node]
-        if self.mine.intersection(step.failed):
+        self._return([node for node in step.recovered if node not in at_once], histories, step.at)
+        self.up[failed] = False
+        if self.placed and self.mine[failed].any():
             self._interrupt()
-        self._return({node: came_back[node] for node in at_once}, step.at)
-        if self.started and not self.mine:
-            self._allocate()
+        self._return(list(at_once), histories, step.at)
         self._know(step.outlook)
+        if self.started and not self.placed:
+            self._allocate()
 
-    def _return(self, nodes: dict[int, NodeHistory], at: float) -> None:
-        self.past.update(nodes)
-        self.since.update(dict.fromkeys(nodes, at))
+    def _return(self, nodes: list[int], histories: Mapping[int, NodeHistory], at: float) -> None:
+        for node in nodes:
+            self.up[node], self.since[node], self.repairs[node] = True, at, histories[node].counts
 
     def _interrupt(self) -> None:
         self.interruptions += 1
@@ -254,21 +256,22 @@ class TracedJob:
         self.unsaved_s, self.after_s, self.accrued = 0.0, 0.0, 0.0
         self.blocking_s, self.durable_at = 0.0, math.inf
         self.detecting_s, self.restarting_s = self.prices.detection_s, self.prices.restart_s
-        self.mine = frozenset()
+        self.placed = False
 
     def _allocate(self) -> None:
         """Take the nodes that the placement lists first, if enough are up; else the job waits."""
-        if len(self.since) >= self.needed:
-            order = sorted(self.since, key=lambda node: self.place(self.at, self._candidate(node)))
-            self.mine = frozenset(order[: self.needed])
-
-    def _candidate(self, node: int) -> Candidate:
-        past = self.past.get(node)
-        return Candidate(self.number[node], self.since[node], past.rate(self.at, self.shape) if past else 0.0)
+        rows = np.flatnonzero(self.up)
+        if len(rows) < self.needed:
+            return
+        memory = np.array(self.shape.memory_s)
+        counts = self.repairs[rows] * np.exp((self.since[rows, None] - self.at) / memory)
+        nodes = Nodes(self.number[rows], self.since[rows], counts @ (np.array(self.shape.recurrence) / memory))
+        first = np.lexsort(self.place(self.at, nodes)[::-1])[: self.needed]
+        self.mine[:], self.placed = False, True
+        self.mine[rows[first]] = True
+        self.counts = tuple(counts[first].sum(axis=0).tolist())
 
     def _know(self, outlook: Outlook) -> None:
-        counts = [0.0] * len(self.counts)
-        for node in self.mine.intersection(self.past):
-            for j, count in enumerate(self.past[node].counts_at(self.at, self.shape)):
-                counts[j] += count
-        self.outlook, self.counts, self.known_at = outlook, tuple(counts), self.at
+        faded = (math.exp(-(self.at - self.known_at) / tau) for tau in self.shape.memory_s)
+        self.counts = tuple(count * fade for count, fade in zip(self.counts, faded, strict=True))
+        self.outlook, self.known_at = outlook, self.at

@@ -186,7 +186,7 @@ def brute_force(seen: Evidence, node: int, kinds: list[int]) -> list[float]:
                 mass *= factor["level", t, kind, int(hidden.severity[at])]
             total += mass
             near += mass * float(hidden.soon[hidden.start[number] + now - onset])
-        found.append(near / total)
+        found.append(float(near / total))
     return found
 
 

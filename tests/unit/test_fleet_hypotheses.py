@@ -76,7 +76,9 @@ def test_the_lead_given_a_course_is_that_of_generated_faults_like_it() -> None:
 
 
 def test_a_gpu_falls_silent_in_the_last_part_of_the_lead() -> None:
-    for course in [c for c in courses_of(SPEC, 40) if c.dark is not None]:
+    for course in courses_of(SPEC, 40):
+        if course.dark is None:
+            continue
         possible = np.flatnonzero(course.lead > 1e-9)
         silent = possible - course.dark
         assert (silent >= 0).all()

@@ -73,15 +73,25 @@ class Schedule:
         failure = script.at_step + script.lead_steps
         self._free_from[row] = np.inf
         kind = FAULT_CLASSES.index(script.fault_class)
-        self._add_fault(np.random.default_rng(self._spec.seed), row, kind, script.at_step, failure, 1.3, 0.4)
+        rng = np.random.default_rng(self._spec.seed)
+        self._add_fault(rng, row, kind, script.at_step, failure, 1.3, 0.4, dark_share=0.0)
 
     def _add_fault(
-        self, rng: np.random.Generator, row: int, kind: int, onset: int, failure: int, amplitude: float, shape: float
+        self,
+        rng: np.random.Generator,
+        row: int,
+        kind: int,
+        onset: int,
+        failure: int,
+        amplitude: float,
+        shape: float,
+        *,
+        dark_share: float = DARK_SHARE,
     ) -> None:
         repair = self._spec.repair_median * float(np.exp(self._spec.repair_sigma * rng.standard_normal()))
         back = failure + 1 + round(repair)
         dark, vanishing = failure, VANISHING * float(rng.random() < 0.5)
-        if rng.random() < DARK_SHARE:
+        if rng.random() < dark_share:
             dark, vanishing = failure - round(float(rng.uniform(*DARK_OF_LEAD)) * (failure - onset)), 0.0
         self.faults.append(Fault(self._names[row], FAULT_CLASSES[kind], onset, failure, back))
         self._episodes.append(Failing(row, kind, onset, failure, back, amplitude, shape, vanishing, dark))

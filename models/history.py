@@ -143,6 +143,10 @@ class Outlook:
         fleet = history_rate(self.recent, shape.shared, shape.shared_memory_s, ahead_s)
         return self.base + self.shared * fleet + self.own * added
 
+    def hazard(self, nodes: int, added: float, ahead_s: float, shape: HistoryShape) -> float:
+        """Return h (1/s) of a job on ``nodes`` nodes, whose pasts add ``added`` in all; one instant stops it once."""
+        return nodes * self.rate(added / nodes, ahead_s, shape) / self.together
+
 
 @dataclass(frozen=True, slots=True)
 class FleetHistory:

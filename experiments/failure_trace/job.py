@@ -228,8 +228,8 @@ class TracedJob:
         if self.interval_s:
             return 1.0 / self.interval_s
         ahead = self.at - self.known_at
-        added = history_rate(self.counts, self.shape.recurrence, self.shape.memory_s, ahead) / self.needed
-        hazard = self.needed * self.outlook.rate(added, ahead, self.shape) / self.outlook.together
+        added = history_rate(self.counts, self.shape.recurrence, self.shape.memory_s, ahead)
+        hazard = self.outlook.hazard(self.needed, added, ahead, self.shape)
         cost_s = self.prices.cost_s
         return bounded_rate(hazard_rate_of_checkpoints(hazard, cost_s), cost_s, OVERHEAD_CAP)
 

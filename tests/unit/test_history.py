@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -159,6 +160,20 @@ def test_the_quiet_part_of_the_likelihood_is_the_integral_of_the_rates() -> None
     assert fleet.evidence - fleet.until(end, SHAPE, BELIEVED).evidence == pytest.approx(
         np.trapezoid(total, times), rel=1e-5
     )
+
+
+def test_the_hazard_of_a_job_is_that_of_its_nodes_and_one_instant_stops_it_once() -> None:
+    fleet = FleetHistory.begin(0.0, 40, SHAPE, BELIEVED).failed(10.0, [NodeHistory()] * 3, SHAPE, BELIEVED)
+    outlook, added = fleet.outlook(SHAPE, BELIEVED), [0.0, 1e-6, 3e-6]
+    total = sum(outlook.rate(one, 60.0, SHAPE) for one in added)
+    assert outlook.hazard(3, sum(added), 60.0, SHAPE) == pytest.approx(total / 2.0, rel=1e-12)
+
+
+def test_both_histories_survive_the_wire_to_the_last_bit() -> None:
+    node = repaired(1000.0, 5000.0).failed(6000.0)
+    fleet = FleetHistory.begin(0.0, 40, SHAPE).failed(6000.0, [node], SHAPE)
+    assert msgspec.json.decode(msgspec.json.encode(node), type=NodeHistory) == node
+    assert msgspec.json.decode(msgspec.json.encode(fleet), type=FleetHistory) == fleet
 
 
 def test_what_recovers_and_fails_leaves_no_trace_in_the_sum_over_nodes() -> None:

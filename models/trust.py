@@ -1,12 +1,15 @@
 """Earned trust: what a predictor's alarms are worth, learned from how they ended; its claims do not enter.
 
-Beta counts of alarms that came true and that did not, one pair for sparse alarms and one for dense ones, so that a
-storm of false alarms does not spoil the trust in single ones. Every closed alarm first lets the past fade towards the
-prior. The probability that is acted upon is a lower bound of the posterior: with lies only it falls to 0 as 1/n², with
-true alarms it rises to the share of them.
+Alarms are counted as they close: came true, did not, or, of a vacated node, nothing was found. One record for sparse
+alarms and one for dense ones, so that a storm of false alarms does not spoil the trust in single ones. The past fades
+towards the prior with every alarm. What is acted upon is a lower bound of the posterior: with lies only it falls to 0
+as 1/n², with true alarms it rises to the share of them.
 
-A vacated node can no longer show whether it would have failed. Burn-in finds a real fault with probability q; where it
-found none the alarm counts as true and false in the shares that Bayes' rule gives.
+A vacated node can no longer show whether it would have failed; burn-in finds a real fault with probability q. The share
+of true alarms m is the one that agrees with its own reading of these cases: m·n = hits + unfound·m(1−q)/(1 − qm).
+
+A node that fails under an open alarm may do so by chance. Of c of all nodes accused and r of all failures foreseen, the
+alarm foretold it with probability r/(r + (1−r)c): where everything is accused, nothing is foretold.
 """
 
 from __future__ import annotations
@@ -14,11 +17,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-#: Beta prior of every pair, and the share of what was learned that one more closed alarm (or failure) leaves.
+#: Beta prior of every record, and the share of what was learned that one more closed alarm (or failure) leaves.
 HITS_PRIOR = 0.25
 MISSES_PRIOR = 0.5
 MEMORY = 0.98
-#: Standard deviations below the mean that are believed; √HITS_PRIOR is the least with which lies earn nothing.
+#: z: standard deviations below the mean that are believed; √HITS_PRIOR is the least with which lies earn nothing.
 CAUTION = 0.5
 #: q: how often burn-in finds a fault that is there.
 BURN_IN_FINDS = 0.7
@@ -30,35 +33,33 @@ LEADS_PRIOR = 3.0
 
 
 class Counts(NamedTuple):
-    """Beta counts of what came true and of what did not."""
+    """Alarms that came true, that did not, and of which a vacated node showed nothing."""
 
     hits: float
     misses: float
+    unfound: float
+
+
+class Failures(NamedTuple):
+    """Failures that an alarm foretold and that none did."""
+
+    foreseen: float
+    unforeseen: float
 
 
 class Leads(NamedTuple):
     """How many lead times L were seen, and Σ ln(L/L̂), L̂ the claimed median."""
 
-    count: float
+    seen: float
     logs: float
 
 
 class Trust(NamedTuple):
-    """What closed alarms and failures have taught about one predictor on one job.
-
-    Parameters
-    ----------
-    sparse, dense :
-        Alarms that came true and that did not.
-    failures :
-        Failures that an alarm preceded and that none did.
-    leads :
-        The lead times of true alarms.
-    """
+    """What closed alarms and failures have taught about one predictor on one job."""
 
     sparse: Counts
     dense: Counts
-    failures: Counts
+    failures: Failures
     leads: Leads
 
 
@@ -68,8 +69,8 @@ def no_trust() -> Trust:
     >>> round(believed(no_trust().sparse), 3), round(believed_recall(no_trust()), 3)
     (0.155, 0.333)
     """
-    unknown = Counts(HITS_PRIOR, MISSES_PRIOR)
-    return Trust(unknown, unknown, unknown, Leads(0.0, 0.0))
+    unknown = Counts(HITS_PRIOR, MISSES_PRIOR, 0.0)
+    return Trust(unknown, unknown, Failures(HITS_PRIOR, MISSES_PRIOR), Leads(0.0, 0.0))
 
 
 def is_dense(at: float, before: float) -> bool:
@@ -81,67 +82,103 @@ def is_dense(at: float, before: float) -> bool:
     return at - before <= DENSE_WITHIN_S
 
 
-def counted(counts: Counts, truth: float) -> Counts:
-    """Return counts after one more case, ``truth`` of it true: the past fades towards the prior first.
+def counted(counts: Counts, truth: float, unfound: bool) -> Counts:
+    """Return counts after one more alarm, ``truth`` of it true or unfound: the past fades towards the prior first.
 
-    >>> counted(Counts(1.25, 0.5), 1.0)
-    Counts(hits=2.23, misses=0.5)
+    >>> counted(Counts(1.25, 0.5, 0.0), 1.0, False)
+    Counts(hits=2.23, misses=0.5, unfound=0.0)
     """
-    hits = HITS_PRIOR + MEMORY * (counts.hits - HITS_PRIOR) + truth
-    return Counts(hits, MISSES_PRIOR + MEMORY * (counts.misses - MISSES_PRIOR) + 1.0 - truth)
+    hits = HITS_PRIOR + MEMORY * (counts.hits - HITS_PRIOR)
+    misses = MISSES_PRIOR + MEMORY * (counts.misses - MISSES_PRIOR)
+    if unfound:
+        return Counts(hits, misses, MEMORY * counts.unfound + 1.0)
+    return Counts(hits + truth, misses + 1.0 - truth, MEMORY * counts.unfound)
+
+
+def true_share(counts: Counts) -> float:
+    """Return m, the share of true alarms: the smaller root of nq·m² − (n + aq − u(1−q))·m + a = 0.
+
+    >>> true_share(Counts(3.0, 1.0, 0.0)), round(true_share(Counts(4.0, 1.0, 10.0)), 3)
+    (0.75, 0.365)
+    """
+    total = counts.hits + counts.misses + counts.unfound
+    if counts.unfound == 0.0:
+        return counts.hits / total
+    middle = total + counts.hits * BURN_IN_FINDS - counts.unfound * (1.0 - BURN_IN_FINDS)
+    root = math.sqrt(max(0.0, middle * middle - 4.0 * total * BURN_IN_FINDS * counts.hits))
+    return min(1.0, 2.0 * counts.hits / (middle + root))
 
 
 def believed(counts: Counts) -> float:
-    """Return P = max(0, m − z·√(m(1−m)/(a+b+1))), m = a/(a+b): the probability that is acted upon.
+    """Return P = max(0, m − z·√(m(1−m)/(n+1))): the probability that is acted upon.
 
-    >>> round(believed(Counts(0.25, 10.5)), 4), round(believed(Counts(0.25, 100.5)), 6)
+    >>> round(believed(Counts(0.25, 10.5, 0.0)), 4), round(believed(Counts(0.25, 100.5, 0.0)), 6)
     (0.0013, 1.5e-05)
-    >>> round(believed(Counts(40.0, 10.0)), 2)
+    >>> round(believed(Counts(40.0, 10.0, 0.0)), 2)
     0.77
     """
-    total = counts.hits + counts.misses
-    mean = counts.hits / total
+    mean = true_share(counts)
+    total = counts.hits + counts.misses + counts.unfound
     return max(0.0, mean - CAUTION * math.sqrt(mean * (1.0 - mean) / (total + 1.0)))
 
 
 def hidden_truth(counts: Counts) -> float:
-    """Return the chance that an alarm was true whose node was vacated and passed burn-in.
+    """Return the chance that an alarm was true whose node was vacated and passed burn-in: m(1−q)/(1 − qm).
 
-    By Bayes' rule m(1−q)/(m(1−q) + 1 − m), m the posterior mean.
-
-    >>> round(hidden_truth(Counts(8.0, 2.0)), 3)
+    >>> round(hidden_truth(Counts(8.0, 2.0, 0.0)), 3)
     0.545
     """
-    mean = counts.hits / (counts.hits + counts.misses)
-    missed = mean * (1.0 - BURN_IN_FINDS)
-    return missed / (missed + 1.0 - mean)
+    mean = true_share(counts)
+    return mean * (1.0 - BURN_IN_FINDS) / (1.0 - BURN_IN_FINDS * mean)
 
 
-def closed_alarm(trust: Trust, dense: bool, truth: float) -> Trust:
+def foretold(recall: float, others: int, nodes: int) -> float:
+    """Return the chance r/(r + (1−r)c) that an alarm foretold a failure and was not open by chance.
+
+    Parameters
+    ----------
+    recall :
+        r, the believed share of failures that are foreseen.
+    others :
+        Open alarms about other nodes, so that c = 1 − exp(−others/nodes) of the nodes are accused.
+
+    Examples
+    --------
+    >>> foretold(0.6, 0, 32), round(foretold(0.1, 10, 32), 2)
+    (1.0, 0.29)
+    """
+    chance = 1.0 - math.exp(-others / nodes)
+    return recall / (recall + (1.0 - recall) * chance)
+
+
+def closed_alarm(trust: Trust, dense: bool, truth: float, unfound: bool) -> Trust:
     """Return the trust after an alarm was closed.
 
     Parameters
     ----------
     truth :
-        1 if its node failed or burn-in found the fault, 0 if neither and the node was not vacated, and
-        :func:`hidden_truth` of its counts if it was vacated and nothing was found.
+        How true it was: :func:`foretold` if its node failed, 1 if burn-in found the fault, else 0.
+    unfound :
+        Whether its node was vacated and burn-in found nothing.
 
     Examples
     --------
-    >>> closed_alarm(no_trust(), dense=True, truth=0.0).dense
-    Counts(hits=0.25, misses=1.5)
+    >>> closed_alarm(no_trust(), dense=True, truth=0.0, unfound=False).dense
+    Counts(hits=0.25, misses=1.5, unfound=0.0)
     """
     if dense:
-        return Trust(trust.sparse, counted(trust.dense, truth), trust.failures, trust.leads)
-    return Trust(counted(trust.sparse, truth), trust.dense, trust.failures, trust.leads)
+        return Trust(trust.sparse, counted(trust.dense, truth, unfound), trust.failures, trust.leads)
+    return Trust(counted(trust.sparse, truth, unfound), trust.dense, trust.failures, trust.leads)
 
 
 def seen_failure(trust: Trust, foreseen: float) -> Trust:
-    """Return the trust after a failure, ``foreseen`` the chance that an alarm preceded it.
+    """Return the trust after a failure, ``foreseen`` the chance that an alarm foretold it.
 
-    A failure that a vacated node was spared counts too: with 1 if burn-in found it, else with ``hidden_truth``.
+    A failure that a vacated node was spared counts too: with 1 if burn-in found it, else with :func:`hidden_truth`.
     """
-    return Trust(trust.sparse, trust.dense, counted(trust.failures, foreseen), trust.leads)
+    hits = HITS_PRIOR + MEMORY * (trust.failures.foreseen - HITS_PRIOR) + foreseen
+    misses = MISSES_PRIOR + MEMORY * (trust.failures.unforeseen - MISSES_PRIOR) + 1.0 - foreseen
+    return Trust(trust.sparse, trust.dense, Failures(hits, misses), trust.leads)
 
 
 def seen_lead(trust: Trust, lead_s: float, claimed_median_s: float) -> Trust:
@@ -151,15 +188,15 @@ def seen_lead(trust: Trust, lead_s: float, claimed_median_s: float) -> Trust:
     0.562
     """
     log = math.log(max(lead_s, 1.0) / claimed_median_s)
-    leads = Leads(trust.leads.count + 1.0, trust.leads.logs + log)
+    leads = Leads(trust.leads.seen + 1.0, trust.leads.logs + log)
     return Trust(trust.sparse, trust.dense, trust.failures, leads)
 
 
 def stretch(trust: Trust) -> float:
-    """Return by what the claimed lead times are to be multiplied: exp(Σ ln(L/L̂)/(3 + n))."""
-    return math.exp(trust.leads.logs / (LEADS_PRIOR + trust.leads.count))
+    """Return by what the claimed lead times are to be multiplied: exp(Σ ln(L/L̂)/(n₀ + n))."""
+    return math.exp(trust.leads.logs / (LEADS_PRIOR + trust.leads.seen))
 
 
 def believed_recall(trust: Trust) -> float:
-    """Return r, the posterior mean share of failures that an alarm precedes."""
-    return trust.failures.hits / (trust.failures.hits + trust.failures.misses)
+    """Return r, the posterior mean share of failures that are foreseen."""
+    return trust.failures.foreseen / (trust.failures.foreseen + trust.failures.unforeseen)

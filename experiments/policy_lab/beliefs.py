@@ -10,6 +10,7 @@ from experiments.policy_lab.state import Run, World
 from models import trust as trusted
 from models.trust import Trust
 
+compiled(trusted.true_share)
 believed = compiled(trusted.believed)
 believed_recall = compiled(trusted.believed_recall)
 stretch = compiled(trusted.stretch)

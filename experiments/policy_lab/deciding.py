@@ -16,6 +16,7 @@ from experiments.policy_lab.rule import (
     Rule,
 )
 from experiments.policy_lab.state import (
+    AGAIN,
     LEAVING,
     LEFT_ALONE,
     MOVE,
@@ -52,12 +53,12 @@ def decide(world: World, rule: Rule, belief: Belief, state, run: Run) -> None:
     While a checkpoint is being written none can begin: the decision waits until it is durable, unless that one is
     so fresh that a migration may start from it.
     """
-    state.review = 0
     unsaved = unsaved_s(state)
     writing = state.durable_at < NEVER
     if writing and unsaved > world.cost_s:
         return
     saving, leaving = _wishes(world, rule, belief, state, run, unsaved)
+    state.review = 0
     price_s = early_price_s(unsaved, young_interval_s(world.cost_s, world.mtbf_s), world.cost_s)
     if rule.elastic and _grows(world, state, price_s):
         state.growing = 1
@@ -76,12 +77,15 @@ def _wishes(world: World, rule: Rule, belief: Belief, state, run: Run, unsaved: 
     """Return whether an alarm is worth a checkpoint, and how many nodes are to be left."""
     saving, leaving = False, 0
     for alarm in range(state.oldest, state.alarm):
-        if run.alarms[alarm].status != OPEN:
+        status = run.alarms[alarm].status
+        if status != OPEN and not (state.review == AGAIN and status in (LEFT_ALONE, PLANNED)):
             continue
         free = room(world, rule, state) - leaving
         if free > 0 and leaves(world, rule, belief, state, run, alarm, unsaved, free):
             run.alarms[alarm].status = LEAVING
             leaving += 1
+            continue
+        if status != OPEN:
             continue
         run.alarms[alarm].status = LEFT_ALONE
         saving |= _saves(world, rule, belief, state, run, alarm, unsaved)

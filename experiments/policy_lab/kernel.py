@@ -23,14 +23,16 @@ from experiments.policy_lab.progress import (
     run_on,
     unsaved_s,
 )
-from experiments.policy_lab.rule import IGNORE, ORACLE, Rule
+from experiments.policy_lab.rule import ORACLE, Rule
 from experiments.policy_lab.state import (
+    AGAIN,
     DETECT,
     KEEP,
     LEAVING,
     LEFT_ALONE,
     MOVE,
     NEVER,
+    NEW,
     NOBODY,
     OPEN,
     PLANNED,
@@ -131,7 +133,7 @@ def _happens(world: World, rule: Rule, belief: Belief, state, run: Run, trust: T
     make_durable(state)
     while state.next_back <= state.at:
         node_back(world, state, run)
-        _look_again(rule, state, run)
+        state.review = AGAIN
         if state.mode == WAIT:
             _restart(world, rule, belief, state, run)
     while state.oldest < state.alarm and run.alarms[state.oldest].at + world.horizon_s <= state.at:
@@ -186,16 +188,6 @@ def _restart(world: World, rule: Rule, belief: Belief, state, run: Run) -> None:
 
 
 @compiled
-def _look_again(rule: Rule, state, run: Run) -> None:
-    """A node came back: alarms that were left alone for want of one are decided anew."""
-    state.review = 1
-    if rule.leave != IGNORE:
-        for alarm in range(state.oldest, state.alarm):
-            if run.alarms[alarm].status == LEFT_ALONE or run.alarms[alarm].status == PLANNED:
-                run.alarms[alarm].status = OPEN
-
-
-@compiled
 def _strike(world: World, state, run: Run, trust: Trust) -> Trust:
     """A fault strikes: its node fails if it is still in the job, and the job goes back to what it saved."""
     fault = state.fault
@@ -237,7 +229,7 @@ def _raise(world: World, state, run: Run) -> None:
     run.alarms[alarm].accused = run.slots[slot].tenant
     run.alarms[alarm].dense = is_dense(state.at, state.near)
     state.near, state.nearer, state.nearest = state.nearer, state.nearest, state.at
-    state.review = 1
+    state.review = max(state.review, NEW)
     state.alarms += 1.0
     if fault >= 0:
         run.faults[fault].blamed = run.slots[slot].tenant

@@ -8,6 +8,7 @@ from experiments.policy_lab.state import (
     KEEP,
     MOVE,
     NEVER,
+    NEW,
     RESTART,
     RUN,
     SAVE,
@@ -61,7 +62,7 @@ def run_on(state) -> None:
     """Go back to work; what was put off is decided now."""
     state.mode = RUN
     state.mode_ends = NEVER
-    state.review = 1
+    state.review = max(state.review, NEW)
 
 
 @compiled
@@ -89,7 +90,7 @@ def make_durable(state) -> None:
     if state.durable_at <= state.at:
         state.saved = state.shot
         state.durable_at = NEVER
-        state.review = 1
+        state.review = max(state.review, NEW)
     if state.kept_at <= state.at:
         state.kept = state.kept_shot
         state.kept_at = NEVER

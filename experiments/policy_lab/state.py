@@ -39,6 +39,9 @@ CAME_TRUE: Final = 6
 
 #: A fault that belongs to no node: it would have begun in one that was idle.
 NOBODY: Final = -2
+#: What is to be decided upon: new alarms, or also once more whether to leave nodes that were left alone.
+NEW: Final = 1
+AGAIN: Final = 2
 #: A pool that is never empty, and a time that never comes.
 ENDLESS: Final = 1 << 30
 NEVER: Final = 1e300
@@ -72,7 +75,7 @@ STATE: Final = np.dtype(
         ("near", "f8"),  # the last three alarms
         ("nearer", "f8"),
         ("nearest", "f8"),
-        ("review", "i8"),  # whether open alarms are to be decided upon
+        ("review", "i8"),  # whether alarms are to be decided upon: none, new ones, or leaving of all again
         *((name, "f8") for name in (*SECONDS, *COUNTS)),
     ]
 )

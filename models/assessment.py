@@ -26,6 +26,7 @@ WORST_METRICS = 3
 Control = TelemetryTick | Member | ModelChoice | Unreadable
 Telemetry = Row | Control
 Conclusion = Assessment | Counts | Incident | Unreadable
+Shown = tuple[float | None, float | None, float | None]  # probability, deviation, anomaly
 
 
 @dataclass(slots=True)
@@ -236,6 +237,7 @@ class Assessor:
             self.models.compare(observed.features[told], probability[told], self.incidents.theta)
         p = probability.tolist()
         d = np.round(observed.deviation.astype(np.float64), 4).tolist()
+        anomaly, anomalous = _anomalies(observed)
         worst = _worst_metrics(cohort.metrics, observed.z)
         out: list[tuple[int, Conclusion]] = []
         self.state.counts["history" if self.state.history else "assessed"] += len(items)
@@ -244,11 +246,12 @@ class Assessor:
             if node.silent or not observed.warm[at]:
                 out.append((offset, self._assessment(row.node, node, row.ts, _untold(node), cause)))
                 continue
-            incident = self._incident(offset, row, node, p[at], d[at]) if newest else None
+            shown = p[at], d[at], anomaly[at]
+            incident = self._incident(offset, row, node, shown, anomalous=anomalous[at]) if newest else None
             verdict: Verdict = "healthy" if p[at] < self.incidents.theta else "suspect"
             if node.latch.incident is not None:
-                verdict = "failing"
-            out.append((offset, self._assessment(row.node, node, row.ts, verdict, cause, p[at], d[at], worst[at])))
+                verdict = "failing" if node.latch.reason == "probability" else "suspect"
+            out.append((offset, self._assessment(row.node, node, row.ts, verdict, cause, shown, worst[at])))
             if incident is not None:
                 out.append((offset, incident))
                 if incident.state == "closed":
@@ -262,8 +265,7 @@ class Assessor:
         ts: float,
         verdict: Verdict,
         cause: Cause,
-        probability: float | None = None,
-        deviation: float | None = None,
+        shown: Shown = (None, None, None),
         worst: tuple[tuple[str, float], ...] = (),
     ) -> Assessment:
         return Assessment(
@@ -272,20 +274,23 @@ class Assessor:
             verdict=verdict,
             cause=cause,
             job=node.job,
-            probability=probability,
-            deviation=deviation,
+            probability=shown[0],
+            deviation=shown[1],
+            anomaly=shown[2],
             incident=node.latch.incident,
             worst=worst,
             history=self.state.history,
         )
 
-    def _incident(self, offset: int, row: Row, node: Node, probability: float, deviation: float) -> Incident | None:
-        transition = node.latch.advance(probability, self.incidents)
+    def _incident(
+        self, offset: int, row: Row, node: Node, shown: tuple[float, float, float | None], *, anomalous: bool
+    ) -> Incident | None:
+        transition = node.latch.advance(shown[0], self.incidents, anomalous=anomalous)
         if transition is None:
             return None
         if transition == "opened":
             node.latch.incident = digest_id("incident", row.node, self.topic, self.partition, offset)
-        return self._incident_record(offset, row.node, row.ts, node, transition, probability, deviation)
+        return self._incident_record(offset, row.node, row.ts, node, transition, *shown)
 
     def _incident_record(
         self,
@@ -296,6 +301,7 @@ class Assessor:
         state: Transition,
         probability: float,
         deviation: float,
+        anomaly: float | None = None,
     ) -> Incident:
         incident = str(node.latch.incident)
         return Incident(
@@ -308,6 +314,8 @@ class Assessor:
             probability=probability,
             deviation=deviation,
             horizon_s=self.models.active.horizon_s,
+            reason=node.latch.reason,
+            anomaly=anomaly,
             history=self.state.history,
             evidence=(f"{self.topic}/{self.partition}/{offset}",),
         )
@@ -352,6 +360,14 @@ class Assessor:
         if key not in self.state.cohorts:
             self.state.cohorts[key] = Cohort(*key)
         return self.state.cohorts[key]
+
+
+def _anomalies(observed: Observed) -> tuple[list[float | None], list[bool]]:
+    """Of each row the anomaly, None where it is not told, and whether the detector has latched."""
+    if observed.judged is None:
+        return [None] * len(observed.warm), [False] * len(observed.warm)
+    told = np.round(observed.judged.anomaly.astype(np.float64), 4).tolist()
+    return [None if value != value else value for value in told], observed.judged.open.tolist()
 
 
 def _untold(node: Node) -> Verdict:

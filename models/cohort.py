@@ -9,12 +9,13 @@ run of NaN frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detector import Detector, Judged
 from models.features import pool_features, signal_columns
 from models.limits import (
     ANCHOR_FRAMES_MIN,
@@ -53,6 +54,7 @@ class Observed:
     deviation: Floats  # (rows,): the node's transition deviation
     z: Floats  # (rows, metrics): the last robust z
     warm: NDArray[np.bool_]  # (rows,): whether baseline and chains are learned
+    judged: Judged | None = None  # by the anomaly detector; None for a frame that came late
 
 
 class Cohort:
@@ -78,6 +80,7 @@ class Cohort:
             name: np.full(shapes.get(name, (0, width)), blank, dtype) for name, (blank, dtype) in _BLANK.items()
         }
         self.chains = Chains.empty(0, width)
+        self.detector = Detector(0, width)
 
     def add(self, count: int = 1) -> Index:
         """Make room for ``count`` new nodes; returns their rows."""
@@ -94,6 +97,7 @@ class Cohort:
             self.state[name] = np.concatenate([array, blank])
         chains = Chains.empty(count, len(self.metrics)).arrays()
         self.chains = Chains(**{n: np.concatenate([a, chains[n]]) for n, a in self.chains.arrays().items()})
+        self.detector.grow(count)
 
     def forget(self, row: int) -> None:
         """Make a node's row as if it had never been seen."""
@@ -102,12 +106,16 @@ class Cohort:
             array[row] = _BLANK[name][0]
         for name, chain in self.chains.arrays().items():
             chain[row] = fresh[name][0]
+        self.detector.forget(row)
 
     def take_over(self, row: int, other: Cohort, other_row: int) -> None:
         """Go on with a node of another cohort, all of whose metrics are here too: what it has learned comes along."""
         columns = [self.metrics.index(metric) for metric in other.metrics]
+        self.detector.take_over(row, columns, other.detector, other_row)
         learned = other.arrays()
         for name, array in self.arrays().items():
+            if name.startswith("detector."):
+                continue
             if name in _OF_NODE:
                 array[row] = learned[name][other_row]
             else:
@@ -116,6 +124,7 @@ class Cohort:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything learned, by name; the first axis of each is the node's row."""
         everything = self.state | {f"chains.{name}": array for name, array in self.chains.arrays().items()}
+        everything |= {f"detector.{name}": array for name, array in self.detector.state.items()}
         return {name: array[: self.size] for name, array in everything.items()}
 
     @classmethod
@@ -127,6 +136,7 @@ class Cohort:
         cohort.size = len(arrays["frames"])
         cohort.state = {name: arrays[name] for name in cohort.state}
         cohort.chains = Chains(**{name: arrays[f"chains.{name}"] for name in cohort.chains.arrays()})
+        cohort.detector.state = {name: arrays[f"detector.{name}"] for name in cohort.detector.state}
         return cohort
 
     def last_time(self, row: int) -> float:
@@ -171,7 +181,9 @@ class Cohort:
         self._learn_interval(rows)
         z = self._learn_baseline(rows, units, elapsed)
         self._anchor(rows, units)
-        return self._observe(rows, z)
+        told = np.where(state["seen"][rows] > BASELINE_FRAMES, units, np.float32(np.nan))
+        judged = self.detector.advance(rows, np.nan_to_num(elapsed), told)
+        return replace(self._observe(rows, z), judged=judged)
 
     def insert(self, row: int, ts: float, values: Doubles) -> Observed | None:
         """Put a late frame of one node in its place in the window, if it is within the grace.

@@ -1,7 +1,9 @@
 """Incidents: when suspicion of a node opens, changes and closes, with hysteresis (seed, Eq. 1 with θ).
 
 An incident opens after ``open_frames`` assessments in a row with P ≥ θ, and closes after ``close_frames`` in a row
-with P below half of θ. Between these it is latched, so that a wavering probability is one incident.
+with P below half of θ. Between these it is latched, so that a wavering probability is one incident. It opens, too, when
+the anomaly detector has latched, for that reason alone; the reason turns to the probability when that rises, and back
+when it falls while the anomaly lasts, so that all of it is one incident.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Suspicion = Literal["probability", "anomaly"]
 Transition = Literal["opened", "changed", "closed"]
 
 
@@ -40,15 +43,22 @@ class Latch:
     run: int = 0
     told: float = 0.0
     serial: int = 0
+    reason: Suspicion = "probability"
 
-    def advance(self, probability: float, settings: IncidentSettings) -> Transition | None:
+    def advance(self, probability: float, settings: IncidentSettings, *, anomalous: bool = False) -> Transition | None:
         """Take one assessment; says what became of the incident. The caller names an opened one."""
-        if self.incident is None:
+        if self.incident is None or self.reason == "anomaly":
             self.run = self.run + 1 if probability >= settings.theta else 0
-            return self._turn("opened", probability) if self.run >= settings.open_frames else None
-        self.run = self.run + 1 if probability < settings.theta / 2 else 0
-        if self.run >= settings.close_frames:
-            return self.close(probability)
+            if self.run >= settings.open_frames:
+                return self._because("probability", probability)
+            if self.incident is None:
+                return self._because("anomaly", probability) if anomalous else None
+            if not anomalous:
+                return self.close(probability)
+        else:
+            self.run = self.run + 1 if probability < settings.theta / 2 else 0
+            if self.run >= settings.close_frames:
+                return self._because("anomaly", probability) if anomalous else self.close(probability)
         if abs(probability - self.told) >= settings.change_min:
             self.told = probability
             self.serial += 1
@@ -58,6 +68,11 @@ class Latch:
     def close(self, probability: float) -> Transition:
         """End the incident that is open; the caller takes its name away once it is told."""
         return self._turn("closed", probability)
+
+    def _because(self, reason: Suspicion, probability: float) -> Transition:
+        """Open for a reason, or go on for it."""
+        self.reason = reason
+        return self._turn("opened" if self.incident is None else "changed", probability)
 
     def _turn(self, transition: Transition, probability: float) -> Transition:
         self.run, self.told = 0, probability

@@ -14,10 +14,13 @@ from models.turn import Turn, position
 
 
 def observe_incident(turn: Turn, event: Incident) -> list[Job]:
-    """An incident opens, changes or closes; one that closes calls off its rescue unless the rank is being moved."""
+    """An incident opens, changes or closes; one that closes calls off its rescue unless the rank is being moved.
+
+    One that an anomaly alone holds open claims no fault: nothing is done about it, and nobody's trust depends on it.
+    """
     job = _job_of_incident(turn, event)
     known = job.incidents.get(event.incident)
-    if event.state == "closed":
+    if event.state == "closed" or event.reason == "anomaly":
         if known is not None:
             _close(turn, job, event.incident, known)
         return [job]

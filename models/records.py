@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Suspicion = Literal["probability", "anomaly"]
 Verdict = Literal["warming", "healthy", "suspect", "failing", "unknown"]
 Action = Literal["CHECKPOINT", "QUARANTINE", "DRAIN", "MIGRATE", "RESIZE", "RESTORE"]
 Stage = Literal["received", "accepted", "staged", "durable", "done", "failed", "expired", "rejected"]
@@ -42,8 +43,9 @@ class Assessment:
     """What forestall holds of a node at ``ts``.
 
     ``probability`` is the calibrated P(failure within the artefact's horizon), ``deviation`` the transition deviation
-    in standard deviations; both are None where the verdict is ``unknown`` or ``warming``. ``worst`` names the metrics
-    of largest robust z with that z.
+    in standard deviations; both are None where the verdict is ``unknown`` or ``warming``. ``anomaly`` is the anomaly
+    score over the node's own threshold, 1 an alarm; None until a day was learned. ``worst`` names the metrics of
+    largest robust z with that z.
     """
 
     node: str
@@ -53,6 +55,7 @@ class Assessment:
     job: str | None = None
     probability: float | None = None
     deviation: float | None = None
+    anomaly: float | None = None
     incident: str | None = None
     worst: tuple[tuple[str, float], ...] = ()
     history: bool = False
@@ -130,7 +133,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One continuous episode of suspicion on one node, as it opens, changes or closes."""
+    """One continuous episode of suspicion on one node, as it opens, changes or closes.
+
+    ``reason`` says what holds it open: the fault probability, or an anomaly alone, which moves nothing by itself.
+    """
 
     id: str
     job: str | None
@@ -141,6 +147,8 @@ class Incident:
     probability: float
     deviation: float
     horizon_s: float
+    reason: Suspicion = "probability"
+    anomaly: float | None = None
     history: bool = False
     evidence: tuple[str, ...] = ()
 

@@ -46,12 +46,18 @@ def worst_of(view: View) -> Callable[[str], Assessment | None]:
 def _incident(incident: Incident, latest: Assessment | None) -> str:
     if incident.state == "closed":
         return f"its incident is closed: P {incident.probability:.2f}"
+    if incident.reason == "anomaly":
+        return f"behaves unlike itself: anomaly {incident.anomaly or 0.0:.1f} of its threshold{_worst(latest)}"
     what = "begins to fail" if incident.job is not None else "is suspected, and runs no job"
     text = (
         f"{what}: P {incident.probability:.2f} within {incident.horizon_s:.0f} s, deviation {incident.deviation:.1f} σ"
     )
+    return text + _worst(latest)
+
+
+def _worst(latest: Assessment | None) -> str:
     worst = ", ".join(f"{metric} z {z:+.1f}" for metric, z in (latest.worst[:3] if latest else ()))
-    return f"{text}; {worst}" if worst else text
+    return f"; {worst}" if worst else ""
 
 
 def _command(command: Command) -> str:

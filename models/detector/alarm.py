@@ -20,7 +20,7 @@ class Alarm:
     """What one frame of each of some nodes shows; all ``(rows,)``."""
 
     score: Floats  # for ranking: without unit, higher is worse
-    anomaly: Floats  # the alarm channel over its threshold; 1 is an alarm
+    anomaly: Floats  # the alarm channel over its threshold: 1 is an alarm; NaN while too little is learned
     alarm: Flags  # the threshold is exceeded, or a slow drift has just opened an incident
     open: Flags  # an incident is open
     opened: Flags  # with this frame
@@ -42,7 +42,7 @@ def judge(state: State, rows: Index, dt: Doubles, score: Floats, near: Floats, l
     held = np.where(state["open"][rows], np.float32(c.OPEN_WEIGHT) * bar, np.float32(0.0))
     return Alarm(
         score=quick + np.float32(c.SLOW_WEIGHT) * slow + held,
-        anomaly=np.where(armed, quick / np.maximum(bar, np.float32(1e-6)), np.float32(0.0)),
+        anomaly=np.where(armed, quick / np.maximum(bar, np.float32(1e-6)), np.float32(np.nan)),
         alarm=over | opened,
         open=state["open"][rows],
         opened=opened,

@@ -57,6 +57,6 @@ DRIFT_S: Final = HOUR_S  # averaging of the signed residual
 DRIFT_MAX: Final = 10.0  # scales
 DRIFT_SHARE: Final = 1.5  # of the largest learned drift: opens an incident
 NEAR_S: Final = 600.0
-NEAR_QUANTILE: Final = 0.75  # of the usual level: below it a node has recovered
+NEAR_QUANTILE: Final = 0.9  # of the usual level: below it a node has recovered
 CALM_S: Final = 1800.0  # for which it must have recovered
 INCIDENT_S_MAX: Final = 7 * DAY_S  # then what lasts is the node's new normal

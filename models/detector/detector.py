@@ -47,6 +47,27 @@ class Detector:
         detector.state = {name: arrays[name] for name in BLANK}
         return detector
 
+    def grow(self, count: int) -> None:
+        """Make room for ``count`` more rows."""
+        fresh = Detector(count, self.metrics).state
+        self.state = {name: np.concatenate([array, fresh[name]]) for name, array in self.state.items()}
+
+    def forget(self, row: int) -> None:
+        """Make a row as if its node had never been seen."""
+        for name, array in self.state.items():
+            array[row] = BLANK[name][1]
+
+    def take_over(self, row: int, columns: list[int], other: Detector, other_row: int) -> None:
+        """Go on with a row of another detector, whose metrics are the ``columns`` of this one."""
+        for name, array in self.state.items():
+            kind, learned = BLANK[name][0], other.state[name][other_row]
+            if kind in {"node", "component"}:
+                array[row] = learned
+            elif kind != "matrix":
+                array[row, columns] = learned
+            elif array.shape[1] and len(learned):
+                array[row][np.ix_(columns, columns)] = learned
+
     def copied(self, times: int) -> Detector:
         """A detector with all rows ``times`` over, one block after another."""
         arrays = {name: np.concatenate([array] * times) for name, array in self.state.items()}

@@ -1,12 +1,12 @@
 """Earning trust: each alarm of a job is watched until it has come true or its horizon is over.
 
-An alarm is an incident on a node that runs a rank of the job, whatever opened it and whatever was claimed. It ends:
+An alarm is an incident on a node that runs a rank of the job, whatever was claimed. It ends:
 
-- its node is told to have failed within the horizon → it came true, and its lead time is known;
+- its node is told to have failed within the horizon → it came true, if not by chance, and its lead time is known;
 - the horizon is over, the rank still where it was → it was false;
-- the horizon is over, the rank gone meanwhile, no failure told → nobody knows: what burn-in did not find counts as true
-  and false in the shares of ``models.trust.hidden_truth``. Burn-in finds a fault by a fate ``failed`` of the node that
-  was left; ``recovered``, or silence, is nothing found.
+- the horizon is over, the rank gone meanwhile, no failure told → nobody knows: burn-in found nothing, and both are
+  possible. Burn-in finds a fault by a fate ``failed`` of the node that was left; ``recovered``, or silence, is nothing
+  found.
 
 A past teaches nothing: who loads one sends telemetry, not fates, so that each of its alarms would seem false.
 """
@@ -17,7 +17,16 @@ from dataclasses import replace
 
 from models.job import Alarm, Job
 from models.prices import claimed_median_s
-from models.trust import DENSE_ALARMS, closed_alarm, hidden_truth, is_dense, seen_failure, seen_lead
+from models.trust import (
+    DENSE_ALARMS,
+    believed_recall,
+    closed_alarm,
+    foretold,
+    hidden_truth,
+    is_dense,
+    seen_failure,
+    seen_lead,
+)
 from models.turn import Turn
 
 
@@ -50,14 +59,14 @@ def _raise(job: Job, key: str, alarm: Alarm) -> None:
 def _over(job: Job, alarm: Alarm) -> None:
     """The horizon of an alarm passed without a word of its node's failure."""
     if not alarm.left:
-        job.trust = closed_alarm(job.trust, alarm.dense, 0.0)
+        job.trust = closed_alarm(job.trust, alarm.dense, truth=0.0, unfound=False)
         return
     truth = hidden_truth(job.trust.dense if alarm.dense else job.trust.sparse)
-    job.trust = seen_failure(closed_alarm(job.trust, alarm.dense, truth), truth)
+    job.trust = seen_failure(closed_alarm(job.trust, alarm.dense, truth=0.0, unfound=True), truth)
 
 
 def learn_failure(turn: Turn, job: Job, node: str, at: float, *, ran: bool) -> None:
-    """A node failed at ``at``, running a rank or left before: its alarms came true.
+    """A node failed at ``at``, running a rank or left before: its alarms came true, if not by chance.
 
     A failure that a left node's job was spared counts as one, foreseen. One of a node that neither ran a rank nor was
     left on an alarm is none of the job's.
@@ -65,10 +74,17 @@ def learn_failure(turn: Turn, job: Job, node: str, at: float, *, ran: bool) -> N
     if turn.state.loading:
         return
     alarms = {key: alarm for key, alarm in job.alarms.items() if alarm.node == node}
+    truth = _truth(job, node) if ran else 1.0
     for key, alarm in alarms.items():
         del job.alarms[key]
         lead_s = min(max(at - alarm.at, 0.0), alarm.horizon_s)
         median_s = claimed_median_s(turn.state.settings, alarm.horizon_s)
-        job.trust = seen_lead(closed_alarm(job.trust, alarm.dense, 1.0), lead_s, median_s)
+        job.trust = seen_lead(closed_alarm(job.trust, alarm.dense, truth, unfound=False), lead_s, median_s)
     if ran or alarms:
-        job.trust = seen_failure(job.trust, 1.0 if alarms else 0.0)
+        job.trust = seen_failure(job.trust, truth if alarms else 0.0)
+
+
+def _truth(job: Job, node: str) -> float:
+    """Return the chance that the alarm about a node foretold its failure, others standing about other nodes."""
+    others = sum(not alarm.left and alarm.node != node for alarm in job.alarms.values())
+    return foretold(believed_recall(job.trust), others, max(1, len(job.ranks)))

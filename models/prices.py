@@ -158,14 +158,12 @@ def early_checkpoint(job: Job, alarm: Alarm | None, settings: PolicySettings, at
     price_s = early_price_s(unsaved_s, interval_s, cost_s)
     if not early_saves(chance, unsaved_s, price_s):
         return None
-    counts = _counts(job, alarm)
     return {
-        "P": believed(counts),
+        "P": trusted(job, alarm),
         "saves_s": chance * unsaved_s,
         "C(1-x)2": price_s,
         "P·S(a+C+W)": chance,
-        "hits": counts.hits,
-        "misses": counts.misses,
+        **_counts(job, alarm)._asdict(),
         "a": _age_s(alarm, at),
         "T_young": interval_s,
     }
@@ -211,7 +209,7 @@ def _stakes(
         "given up": job.unsaved_s,
     }
     return Stakes(
-        counts=_counts(job, alarm),
+        earned=_counts(job, alarm)._asdict(),
         trusted=trusted(job, alarm),
         age_s=age_s,
         survival_now=lead_survival(age_s, median_s, sigma),

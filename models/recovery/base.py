@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from models.recovery.chain import HealthChain, Move
-from models.trust import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +15,8 @@ class Stakes:
 
     Parameters
     ----------
-    counts:
-        Alarms of its kind that came true and that did not.
+    earned:
+        Alarms of its kind by how they ended, by name.
     trusted:
         P, that this one is true.
     age_s, survival_now, survival_then:
@@ -35,7 +34,7 @@ class Stakes:
         H, and μ of the job (s).
     """
 
-    counts: Counts
+    earned: Mapping[str, float]
     trusted: float
     age_s: float
     survival_now: float

@@ -52,8 +52,7 @@ class BreakEven:
 def _parts(suspicion: Suspicion, stakes: Stakes) -> dict[str, float]:
     return {
         "claim": suspicion.probability,
-        "hits": stakes.counts.hits,
-        "misses": stakes.counts.misses,
+        **stakes.earned,
         "a": stakes.age_s,
         "S(a)": stakes.survival_now,
         "E[L]": stakes.lead_mean_s,

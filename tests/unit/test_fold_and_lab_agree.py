@@ -15,7 +15,7 @@ from models.decisions import PolicySettings
 from models.policy_settings import DAY_S
 from models.prices import checkpoint_situation, early_checkpoint, suspicion
 from models.recovery import recovery_policy
-from models.trust import Counts, Leads, Trust, no_trust
+from models.trust import Counts, Failures, Leads, Trust, closed_alarm, no_trust
 
 pytest.importorskip("numba")
 from experiments.policy_lab.beliefs import Belief, beliefs
@@ -29,8 +29,9 @@ from experiments.policy_lab.state import LEFT_ALONE, OPEN, RUN, VACATED
 NODES = 4
 seconds = st.floats(0.1, 500.0)
 count = st.floats(0.25, 60.0)
-counts = st.builds(Counts, count, count)
-trusts = st.builds(Trust, counts, counts, counts, st.builds(Leads, st.floats(0.0, 30.0), st.floats(-20.0, 20.0)))
+counts = st.builds(Counts, count, count, st.floats(0.0, 60.0))
+leads = st.builds(Leads, st.floats(0.0, 30.0), st.floats(-20.0, 20.0))
+trusts = st.builds(Trust, counts, counts, st.builds(Failures, count, count), leads)
 
 
 class Place(NamedTuple):
@@ -152,7 +153,10 @@ def test_what_an_alarm_is_worth_is_the_lab_s(place: Place, trust: Trust) -> None
 def test_some_of_these_are_worth_it_and_some_are_not() -> None:
     """The agreement above is about something."""
     place, found = ANY._replace(unsaved_s=20.0), []
-    for trust in (no_trust(), Trust(Counts(20.0, 1.0), *no_trust()[1:])):
+    earned = no_trust()
+    for _ in range(20):
+        earned = closed_alarm(earned, dense=False, truth=1.0, unfound=False)
+    for trust in (no_trust(), earned):
         log = fold_at(place, trust)
         found.append(early_checkpoint(log.job, log.job.alarms["incident-n2"], log.settings, 0.0) is not None)
     assert found == [False, True]

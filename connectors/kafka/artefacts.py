@@ -69,6 +69,7 @@ def _publish(brokers: str, topic: str, key: bytes, value: bytes) -> None:
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "message.timeout.ms": round(WAIT_S * 1000),
+            "log_level": 0,
         }
     )
 

@@ -196,8 +196,9 @@ class FleetHistory:
 
     def weights(self) -> Floats:
         """Return the posterior probability of each belief."""
-        total = self.evidence
-        return tuple(math.exp(one - total) for one in self.nats)
+        top = max(self.nats)
+        raw = [math.exp(one - top) for one in self.nats]
+        return tuple(one / math.fsum(raw) for one in raw)
 
     def until(self, at: float, shape: HistoryShape, beliefs: Sequence[Belief] = WEIGHED) -> FleetHistory:
         """Return the fleet at ``at``, nothing having happened since; times before ``self.at`` change nothing."""

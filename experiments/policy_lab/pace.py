@@ -32,7 +32,7 @@ def pace(world: World, rule: Rule, belief: Belief, state, run: Run):
     if rule.pace == FIXED:
         return 1.0 / rule.interval_s, NEVER
     if rule.pace == LAZY:
-        return 1.0 / lazy_interval_s(rule.interval_s, state.began - state.failed_at, rule.shape), NEVER
+        return 1.0 / lazy_interval_s(rule.interval_s, state.began - state.failed_at, rule.weibull), NEVER
     if rule.pace == LITERAL:
         return rule.alpha * _largest(rule, belief, state, run) + rule.beta * rule.load, NEVER
     base = _base(world, rule, belief, run, state.at)

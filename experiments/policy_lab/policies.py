@@ -123,7 +123,7 @@ _RULES: Final[dict[str, Callable[[Profile, Case, Settings], Rule]]] = {
     "fixed-60m": lambda *_: fixed(3600.0),
     "young": lambda profile, *_: fixed(_young_s(profile)),
     "daly": lambda profile, *_: fixed(daly_interval_s(profile.cost_s, profile.mtbf_s)),
-    "lazy": lambda profile, *_: Rule(LAZY, interval_s=_young_s(profile), shape=float(profile.weibull_shape)),
+    "lazy": lambda profile, *_: Rule(LAZY, interval_s=_young_s(profile), weibull=float(profile.weibull_shape)),
     "overhead-bounded": lambda profile, *_: fixed(overhead_bounded_interval_s(profile.cost_s, OVERHEAD_CAP)),
     "aupy": _aupy,
     "young+eq6": lambda profile, _, settings: Rule(

@@ -41,7 +41,7 @@ def pass_time(world: World, state, run: Run, until: float, rate: float) -> None:
 
 @compiled
 def _work(world: World, state, run: Run, passed: float) -> None:
-    gained = passed * state.active / world.nodes
+    gained = passed if state.active == world.nodes else passed * state.active / world.nodes
     again = min(gained, max(0.0, state.reached - state.work))
     state.recomputed += again
     state.productive += gained - again

@@ -34,7 +34,7 @@ class Rule(NamedTuple):
         One of the constants above each.
     interval_s :
         T, of a fixed pace, and Young's for the lazy one.
-    shape :
+    weibull :
         Weibull shape that the lazy pace assumes.
     alpha, beta, load :
         α and β of Eq. 2 in 1/s, and the load I.
@@ -51,7 +51,7 @@ class Rule(NamedTuple):
     leave: int = IGNORE
     trust: int = CLAIMS
     interval_s: float = 0.0
-    shape: float = 1.0
+    weibull: float = 1.0
     alpha: float = 0.0
     beta: float = 0.0
     load: float = 0.0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.fleet import FleetRecording
-from experiments.fleet.presets import DAY_STEPS, prediction_fleet
+from experiments.fleet.presets import DAY_STEPS, USABLE_LEAD_STEPS, prediction_fleet
 from models.cohort import Cohort
 from models.mlp import Predictor
 from models.training.examples import Examples
@@ -125,7 +125,7 @@ def figures(watched: Watched, threshold: float) -> dict[str, Any]:
     Recall counts failures whose alarm opened early enough to use; precision counts alarms, not frames.
     """
     failed = watched.seen.failed
-    found = alarms(watched.probability, watched.seen, threshold, watched.horizon)
+    found = alarms(watched.probability, watched.seen, threshold, watched.horizon, USABLE_LEAD_STEPS)
     return {
         "theta": threshold,
         "accuracy": round(float(((watched.probability >= threshold) == failed).mean()), 5),

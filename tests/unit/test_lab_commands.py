@@ -43,6 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Profile, Case, tuple[st
         seeds: Sequence[int],
         *,
         trace: Trace | None = None,
+        settings: object = None,
         progress: Callable[[int], None] | None = None,
     ) -> Runs:
         asked.append((profile, case, tuple(policies), trace))

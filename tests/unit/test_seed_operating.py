@@ -10,6 +10,7 @@ import pytest
 from made_runs import runs_of
 
 from experiments.policy_lab.cases import Case
+from experiments.policy_lab.policies import Settings
 from experiments.policy_lab.profile import Profile, load_profile
 from experiments.policy_lab.runs import Runs
 from experiments.seed.claims import accuracy_claim, claim, cost_claim, of_readings
@@ -39,9 +40,13 @@ class Simulator:
 
     def __init__(self, waste: dict[str, float] | None = None) -> None:
         self.asked: list[tuple[Profile, Case, tuple[str, ...], Sequence[int]]] = []
+        self.settings: list[Settings] = []
         self._waste = waste or {}
 
-    def __call__(self, profile: Profile, case: Case, policies: Sequence[str], seeds: Sequence[int]) -> Runs:
+    def __call__(
+        self, profile: Profile, case: Case, policies: Sequence[str], seeds: Sequence[int], settings: Settings
+    ) -> Runs:
+        self.settings.append(settings)
         self.asked.append((profile, case, tuple(policies), seeds))
         recall, precision = case.claims(profile)
         common = 1 + 0.05 * np.random.default_rng(2).standard_normal(len(seeds))
@@ -100,7 +105,9 @@ def test_every_claim_of_the_paper_is_spoken_of() -> None:
 
 
 def test_experiment_2_has_a_row_for_each_threshold_and_finds_the_cheapest() -> None:
-    told = thresholds(PROFILE, watched(), 1, Simulator())
+    simulator = Simulator()
+    told = thresholds(PROFILE, watched(), 1, simulator)
+    assert {settings.eta for settings in simulator.settings} == {0.0}  # every alarm is acted upon
     assert [row["theta"] for row in told["rows"]] == list(THETAS)
     recall = [row["recall"] for row in told["rows"]]
     assert recall == sorted(recall, reverse=True)

@@ -13,6 +13,7 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from experiments.policy_lab.cases import Case
+    from experiments.policy_lab.policies import Settings as OpenSettings
     from experiments.policy_lab.profile import Profile
     from experiments.policy_lab.runs import Runs
 
@@ -79,10 +80,12 @@ def _operating(options: argparse.Namespace, settings: Settings) -> tuple[dict[st
     return result, {"predictor_cpu_per_node_hour": spent, "one_decision": _decision(settings)}
 
 
-def _simulate(profile: Profile, case: Case, policies: Sequence[str], seeds: Sequence[int]) -> Runs:
+def _simulate(
+    profile: Profile, case: Case, policies: Sequence[str], seeds: Sequence[int], settings: OpenSettings
+) -> Runs:
     from experiments.policy_lab import simulate
 
-    return simulate(profile, case, policies, seeds)
+    return simulate(profile, case, policies, seeds, settings=settings)
 
 
 def _decision(settings: Settings) -> float:

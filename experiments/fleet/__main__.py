@@ -7,20 +7,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from experiments.fleet.fleet import CHUNK_STEPS, Fleet
 from experiments.fleet.presets import LLAMA3_FAULTS_PER_NODE_DAY
 from experiments.fleet.spec import FleetSpec
+from experiments.fleet.timing import make
 
 _DAY_S = 86_400.0
-
-
-def make(spec: FleetSpec, steps: int, shard: tuple[int, int]) -> tuple[int, float]:
-    """Frames made, and the seconds that they took, of one shard."""
-    start = time.perf_counter()
-    fleet = Fleet(spec, shard)
-    while fleet.step < steps:
-        fleet.block(min(CHUNK_STEPS, steps - fleet.step))
-    return steps * len(fleet.names), time.perf_counter() - start
 
 
 def run(argv: list[str] | None = None) -> None:

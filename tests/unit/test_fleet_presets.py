@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from experiments.fleet import NAMES, Fleet, FleetSpec, ScriptedFault, prediction_fleet, scripted_fleet
-from experiments.fleet.__main__ import make, run
+from experiments.fleet.__main__ import run
 from experiments.fleet.metrics import METRICS
 from experiments.fleet.presets import DAY_STEPS, HASTE, LLAMA3_FAULTS_PER_NODE_DAY, USABLE_LEAD_STEPS
 from experiments.fleet.schedule import DARK_SHARE, Schedule
+from experiments.fleet.timing import make
 
 GPU = [column for column, metric in enumerate(METRICS) if metric.from_gpu]
 
@@ -115,6 +116,7 @@ def test_shards_make_all_frames_together() -> None:
     assert sum(make(spec, 70, (number, 2))[0] for number in range(2)) == make(spec, 70, (0, 1))[0] == 150 * 70
 
 
-def test_the_speed_of_making_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["--nodes", "10", "--interval", "600", "--days", "1"])
+@pytest.mark.parametrize("shards", [[], ["--shards", "2"]])
+def test_the_speed_of_making_is_told(shards: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run(["--nodes", "10", "--interval", "600", "--days", "1", *shards])
     assert capsys.readouterr().out.startswith("1,440 frames in ")

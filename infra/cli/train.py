@@ -164,6 +164,7 @@ def _train(
     from models.limits import WINDOW_FRAMES
     from models.training.fit import Recipe, fit
     from models.training.scores import score
+    from models.training.uncertainty import uncertainty
 
     held = _watch(material, progress)
     test = held.pop("test")
@@ -187,7 +188,9 @@ def _train(
         raise Failed(f"too little to learn from: {wrong}; gather a longer history") from wrong
     progress.update(fitting, completed=recipe.epochs)
     sizes = {part.name: _size(part, (held | {"test": test})[part.name]) for part in material.parts}
-    return predictor, sizes, score(predictor.probability(test.features), test, material.horizon)
+    said = predictor.probability(test.features)
+    figures = score(said, test, material.horizon) | uncertainty(said, test, material.horizon, options.seed)
+    return predictor, sizes, figures
 
 
 def _fleet(seed: int, nodes: int) -> FleetSpec:

@@ -82,9 +82,10 @@ at once, for the figures below.
 |---|---|
 | accuracy at P ≥ .5 | {test["accuracy"]:.4f} |
 | accuracy of "never" | {test["accuracy_of_never"]:.4f} |
-| ROC AUC over rows | {test["auc"]:.3f} |
-| Brier score (of the base rate alone) | {test["brier"]:.4f} ({test["brier_of_base_rate"]:.4f}) |
-| expected calibration error | {test["ece"]:.4f} |
+| ROC AUC over rows | {test["auc"]:.3f}{_interval(test, "auc")} |
+| Brier score (of the base rate alone) | {test["brier"]:.4f}{_interval(test, "brier")} \
+({test["brier_of_base_rate"]:.4f}) |
+| expected calibration error | {test["ece"]:.4f}{_interval(test, "ece")} |
 
 {_SUDDEN if simulated else ""}\
 An alarm opens after 3 frames over the threshold and lasts until 30 are under it. Recall counts failures with an alarm
@@ -95,7 +96,22 @@ at least 12 intervals ahead. A day is 1,440 intervals; {test["node_days"]:g} nod
 |---|---|---|---|---|---|
 {_rows("P ≥ ", test["at_threshold"])}
 {_rows("at most false a node-day ", test["at_budget"])}
-{_NOT_REAL if simulated else ""}"""
+{_calibration(test)}{_NOT_REAL if simulated else ""}"""
+
+
+def _interval(test: Mapping[str, Any], name: str) -> str:
+    """The 95 % interval of a figure, over nodes; nothing where the card has none."""
+    bounds = test.get("ci95", {}).get(name)
+    return "" if bounds is None else f" [{bounds[0]:g}, {bounds[1]:g}]"
+
+
+def _calibration(test: Mapping[str, Any]) -> str:
+    """A row for each bin of the reliability that holds any; nothing where the card has none."""
+    bins = [one for one in test.get("reliability", ()) if one["rows"]]
+    if not bins:
+        return ""
+    rows = "\n".join(f"| {one['said']:.3f} | {one['came']:.3f} | {one['rows']:,} |" for one in bins)
+    return f"\n## Calibration\n\n| P that was said | share that failed | rows |\n|---|---|---|\n{rows}\n"
 
 
 def _rows(what: str, found: Mapping[str, Mapping[str, Any]]) -> str:

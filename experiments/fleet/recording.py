@@ -28,13 +28,15 @@ class FleetRecording:
         self.interval_s = spec.interval_s
         self._fleet = Fleet(spec, shard)
         self._row = {name: row for row, name in enumerate(self._fleet.names)}
+        begin = spec.names.index(self._fleet.names[0]) if self._fleet.names else 0
+        self._columns = slice(begin, begin + len(self._fleet.names))
 
     def blocks(self, steps: int) -> Iterator[Floats]:
         """The next ``steps`` samples in blocks ``(steps, nodes, metrics)``; what came too late for a window is NaN."""
         while steps > 0:
             first = self._fleet.step
             block = self._fleet.block(min(steps, _BLOCK_STEPS))
-            block[too_late(self._fleet.spec, first, len(block))] = np.nan
+            block[too_late(self._fleet.spec, first, len(block))[:, self._columns]] = np.nan
             yield block
             steps -= len(block)
 

@@ -125,3 +125,10 @@ def test_a_recording_is_of_the_very_samples_that_a_source_sends() -> None:
             if frame.seq < 150 and step - frame.seq <= INTERVALS_LATE_MAX:
                 sent[frame.seq, rows[frame.node]] = frame.row  # type: ignore[union-attr]
     assert sent.tobytes() == recorded.tobytes()
+
+
+def test_shards_of_a_recording_are_parts_of_it() -> None:
+    spec = replace(SPEC, nodes=150)
+    whole = np.concatenate(list(FleetRecording(spec).blocks(100)))
+    parts = [np.concatenate(list(FleetRecording(spec, (number, 2)).blocks(100))) for number in range(2)]
+    assert np.concatenate(parts, axis=1).tobytes() == whole.tobytes()

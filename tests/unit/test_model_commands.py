@@ -172,7 +172,8 @@ def test_a_changed_file_is_told_beside_its_other_faults(capsys: pytest.CaptureFi
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet of seconds, not of minutes."""
-    monkeypatch.setattr(compare, "NODES", 12)
+    monkeypatch.setattr(compare, "NODES", 6)
+    monkeypatch.setattr(compare, "FLEETS", 2)
     monkeypatch.setattr(compare, "STEPS", 420)
     monkeypatch.setattr(compare.compare, "__defaults__", (420,))
 
@@ -182,6 +183,7 @@ def test_two_artefacts_are_compared_on_the_same_nodes(capsys: pytest.CaptureFixt
     found = told(capsys, "compare", "default", "eq1", "--seed", "5")
     assert [found[name]["digest"] for name in "ab"] == [SHIPPED.digest, load_artefact(Path("eq1")).digest]
     assert found["fleet"]["rows"] > 1_000
+    assert found["fleet"]["nodes"] == 12
     assert set(found["figures"]) == {"usable_recall", "auc", "brier", "ece"}
     assert found["verdict"] in ("a", "b", "cannot tell", "each in something")
     assert found == told(capsys, "compare", "default", "eq1", "--seed", "5")

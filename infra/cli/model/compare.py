@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,18 @@ from infra.cli.options import report
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from experiments.fleet import FleetSpec
     from models.mlp import Predictor
+    from models.training.examples import Examples
 
 SEED = 7_919
 BUDGET = 0.05
 #: Below this horizon the fleet lives by the second, as the one of ``forestall up`` does; else by the minute.
 MINUTES_FROM_S = 600.0
-NODES, STEPS = 256, 2_400
+FLEETS, NODES, STEPS = 4, 48, 2_400
 RATE_BY_SECOND = 1 / 1_500
 _WORDS = {
     "usable_recall": "usable recall",
@@ -76,42 +81,80 @@ def fleet_of(pair: list[Predictor], seed: int) -> FleetSpec:
 
 
 def compare(a: Predictor, b: Predictor, spec: FleetSpec, steps: int = STEPS) -> dict[str, Any]:
-    """Figures of both on a fleet's nodes, each against its own horizon, with the paired differences."""
+    """Figures of both on the nodes of some fleets, each against its own horizon, with the paired differences."""
     import numpy as np
 
-    from experiments.fleet import FleetRecording
     from experiments.fleet.presets import USABLE_LEAD_STEPS
-    from models.limits import WINDOW_FRAMES
-    from models.training.examples import Examples, examples
     from models.training.paired import compared, sums
-    from models.training.recording import Part
     from models.training.scores import USABLE_LEAD
 
-    part = Part("test", np.arange(spec.nodes), 0, steps)
     horizons = [max(1, round(predictor.horizon_s / spec.interval_s)) for predictor in (a, b)]
-    watched: dict[int, Examples] = {}
-    for horizon in set(horizons):
-        [(_, watched[horizon])] = examples(FleetRecording(spec), (part,), horizon, horizon + WINDOW_FRAMES, {})
-    nodes = np.unique(watched[horizons[0]].node)
+    seen, said = _watch((a, b), horizons, spec, steps)
+    nodes = np.unique(seen[0].node)
     lead = USABLE_LEAD if spec.interval_s == 1.0 else USABLE_LEAD_STEPS
-    found = [
-        sums(predictor.probability(watched[horizon].features), watched[horizon], nodes, horizon, BUDGET, lead)
-        for predictor, horizon in zip((a, b), horizons, strict=True)
-    ]
-    seen = watched[horizons[0]]
+    found = [sums(said[k], seen[k], nodes, horizons[k], BUDGET, lead) for k in range(2)]
     return {
         "fleet": {
-            "nodes": spec.nodes,
+            "nodes": spec.nodes * FLEETS,
             "steps": steps,
             "interval_s": spec.interval_s,
             "seed": spec.seed,
-            "rows": len(seen.failed),
-            "failures": len(seen.failures),
+            "rows": len(seen[0].failed),
+            "failures": len(seen[0].failures),
             "usable_lead_intervals": lead,
             "false_episodes_per_node_day": BUDGET,
         },
         "figures": compared(found[0], found[1], spec.seed),
     }
+
+
+def _watch(
+    pair: tuple[Predictor, Predictor], horizons: list[int], spec: FleetSpec, steps: int
+) -> tuple[list[Examples], list[NDArray[np.float64]]]:
+    """What both say of each row, one fleet after another: the features of all would fill the memory of a laptop."""
+    import numpy as np
+
+    from experiments.fleet import FleetRecording
+    from models.limits import WINDOW_FRAMES
+    from models.training.examples import examples
+    from models.training.recording import Part
+
+    part = Part("test", np.arange(spec.nodes), 0, steps)
+    seen: list[list[Examples]] = [[], []]
+    said: list[list[NDArray[np.float64]]] = [[], []]
+    for number in range(FLEETS):
+        fleet = replace(spec, seed=spec.seed + number)
+        watched: dict[int, Examples] = {}
+        for k, horizon in enumerate(horizons):
+            if horizon not in watched:
+                [(_, watched[horizon])] = examples(FleetRecording(fleet), (part,), horizon, horizon + WINDOW_FRAMES, {})
+            said[k].append(pair[k].probability(watched[horizon].features))
+            seen[k].append(_without_features(watched[horizon], number * spec.nodes))
+    return [_joined(some) for some in seen], [np.concatenate(some) for some in said]
+
+
+def _without_features(rows: Examples, first: int) -> Examples:
+    """The rows with nodes counted from ``first``."""
+    moved: dict[str, Any] = {
+        name: tuple((node + first, at) for node, at in getattr(rows, name))
+        for name in ("failures", "later")
+        if hasattr(rows, name)
+    }
+    return replace(rows, features=rows.features[:, :0].copy(), node=rows.node + first, **moved)
+
+
+def _joined(some: list[Examples]) -> Examples:
+    import numpy as np
+
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in some]) for name in ("features", "failed", "node", "step")
+    }
+    told: dict[str, Any] = {
+        name: tuple(pair for one in some for pair in getattr(one, name))
+        for name in ("failures", "later")
+        if hasattr(some[0], name)
+    }
+    return type(some[0])(**arrays, **told)
 
 
 def verdict(figures: Mapping[str, Mapping[str, Any]]) -> str:

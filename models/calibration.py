@@ -17,6 +17,9 @@ Labels = NDArray[np.bool_]
 #: Newton steps at most; Platt's problem is convex and needs about ten.
 _NEWTON_STEPS_MAX: Final = 50
 _LOGIT_MAX: Final = 40.0
+#: How much of σ(logit) an isotonic fit is given, and how far beyond the rows' logits its last knot lies.
+_TILT: Final = 0.01
+_BEYOND: Final = 5.0
 
 
 def sigmoid(logit: Doubles) -> Doubles:
@@ -100,7 +103,8 @@ def fit_isotonic(logit: Doubles, failed: Labels, knots: int = 64) -> Isotonic:
 
     Half of the groups' bounds part all rows evenly, the other half those that failed, so that the rare high
     probabilities are resolved too. A group's level is its share of failures with one pseudo-row at the overall share,
-    so none is exactly 0 or 1.
+    so none is exactly 0 or 1. A little of σ(logit) is mixed in and a last knot put beyond all rows: so P never stands
+    still while the logit rises, and a threshold can tell rows apart at the very top.
     """
     base = float(failed.mean())
     order = np.argsort(logit, kind="stable")
@@ -120,4 +124,7 @@ def fit_isotonic(logit: Doubles, failed: Labels, knots: int = 64) -> Isotonic:
         raise ValueError("isotonic calibration needs at least two different logits")
     # Means of neighbouring groups may be equal, or change places by their last bit: the levels must rise all the same.
     y = np.maximum.accumulate([ends[centre] for centre in x])
+    beyond = max(x[-1], float(logit.max())) + _BEYOND
+    x, y = [*x, beyond], np.append(y, 1.0)
+    y = (1 - _TILT) * y + _TILT * sigmoid(np.array(x))
     return Isotonic(tuple(x), tuple(y.tolist()))

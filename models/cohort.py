@@ -312,11 +312,12 @@ class Cohort:
         return float(1.0 / (WINDOW_FRAMES * self.state["interval"][row]))
 
     def _observe(self, rows: Index, z: Floats) -> Observed:
-        deviation = node_deviation(self.chains.deviation(rows))
-        window = self.state["window"][rows]
-        told = self.state["seen"][rows] >= BASELINE_FRAMES
-        features = pool_features(z, window_statistics(window), told, deviation, self.columns)
-        return Observed(features, deviation, z, self.state["frames"][rows] > RANGE_FRAMES)
+        state = self.state
+        deviation = self.chains.deviation(rows)
+        told = state["seen"][rows] >= BASELINE_FRAMES
+        seen = window_statistics(state["window"][rows], state["centre"][rows], state["scale"][rows])
+        features = pool_features(seen, told, deviation, self.columns)
+        return Observed(features, node_deviation(deviation), z, state["frames"][rows] > RANGE_FRAMES)
 
 
 _BLANK: Final = {

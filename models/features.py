@@ -1,7 +1,8 @@
 """The features that a predictor reads: what the windows of a node's metrics show, pooled by signal group.
 
-Pooling takes the largest over the metrics of a group, so the vector has one length and one meaning on any fleet and
-does not depend on the order of metrics. All are dimensionless, in the node's own units (see ``models/cohort.py``).
+Pooling takes the largest (and for some the second largest) over the metrics of a group, so the vector has one length
+and one meaning on any fleet and does not depend on the order of metrics. All are dimensionless, against the node's own
+baseline (see ``models/cohort.py``). The second largest tells one noisy counter from a fault that many metrics show.
 """
 
 from __future__ import annotations
@@ -11,17 +12,36 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.markov import node_deviation
 from models.signals import SIGNALS, signal_of
-from models.windows import WindowStatistics
+from models.windows import SPANS, WindowStatistics
 
 Floats = NDArray[np.float32]
 
-STATISTICS: Final = ("high", "low", "mean", "std", "trend", "step", "missing")
+#: Pooled by the largest over a group's metrics; "high" and "low" are of the means over so many frames, either sign.
+STATISTICS: Final = (
+    *(f"high{span}" for span in SPANS),
+    *(f"low{span}" for span in SPANS),
+    "climb",
+    "fall",
+    "spread",
+    "step",
+    "missing",
+    "missing_recent",
+    "deviation",
+)
+#: Pooled by the second largest.
+SECOND: Final = ("high6", "low6", "climb", "fall")
 FEATURE_NAMES: Final = (
-    *(f"{signal}.{statistic}" for signal in SIGNALS for statistic in STATISTICS),
+    *(f"{signal}.{statistic}" for signal in SIGNALS for statistic in (*STATISTICS, *(f"second_{s}" for s in SECOND))),
     "node.deviation",
     "node.missing",
+    "node.missing_recent",
 )
+#: Those that the Markov chains give.
+MARKOV_FEATURES: Final = tuple(name for name in FEATURE_NAMES if name.endswith(".deviation"))
+_SECOND_AT: Final = tuple(STATISTICS.index(name) for name in SECOND)
+_WIDTH: Final = len(STATISTICS) + len(SECOND)
 
 
 def signal_columns(metrics: tuple[str, ...]) -> tuple[NDArray[np.intp], ...]:
@@ -35,29 +55,33 @@ def signal_columns(metrics: tuple[str, ...]) -> tuple[NDArray[np.intp], ...]:
 
 
 def pool_features(
-    z: Floats,
     window: WindowStatistics,
     told: NDArray[np.bool_],
     deviation: Floats,
     columns: tuple[NDArray[np.intp], ...],
 ) -> Floats:
-    """Features ``(rows, len(FEATURE_NAMES))`` from the last robust z ``(rows, metrics)`` and the window's statistics.
+    """Features ``(rows, len(FEATURE_NAMES))`` from the window's statistics and each metric's transition deviation.
 
     ``told (rows, metrics)`` says which metrics have own units; the others count for nothing, as a group without
     metrics does. Signed logarithms keep a runaway metric from drowning the rest.
     """
-    per_metric = np.stack(
-        [z, -z, np.abs(window.mean), window.std, np.abs(window.trend), window.step_max, window.missing]
-    )
-    per_metric = np.where(told, per_metric, np.float32(np.nan))
-    rows = z.shape[0]
-    features = np.zeros((rows, len(FEATURE_NAMES)), np.float32)
+    of_one = (window.climb, window.fall, window.spread, window.step, window.missing, window.missing_recent, deviation)
+    per_metric = np.concatenate([window.means, -window.means, np.stack(of_one)])
+    per_metric = np.where(told & ~np.isnan(per_metric), per_metric, np.float32(-np.inf))
+    features = np.zeros((told.shape[0], len(FEATURE_NAMES)), np.float32)
     for group, at in enumerate(columns):
-        if len(at):
-            start = group * len(STATISTICS)
-            features[:, start : start + len(STATISTICS)] = np.fmax.reduce(per_metric[:, :, at], axis=-1).T
-    features[:, -2] = deviation
-    features[:, -1] = np.fmin.reduce(per_metric[-1], axis=-1)
-    features = np.where(np.isnan(features), np.float32(0.0), features)
+        start = group * _WIDTH
+        if len(at) == 1:
+            features[:, start : start + len(STATISTICS)] = per_metric[:, :, at[0]].T
+        elif len(at):
+            inside = per_metric[:, :, at]
+            features[:, start : start + len(STATISTICS)] = inside.max(axis=-1).T
+            two = np.sort(inside[_SECOND_AT, ...], axis=-1)[..., -2]
+            features[:, start + len(STATISTICS) : start + _WIDTH] = two.T
+    features[:, -3] = node_deviation(deviation)
+    for place, statistic in ((-2, "missing"), (-1, "missing_recent")):
+        least = np.where(told, per_metric[STATISTICS.index(statistic)], np.float32(np.inf)).min(axis=-1, initial=np.inf)
+        features[:, place] = least
+    features = np.where(np.isfinite(features), features, np.float32(0.0))
     squashed: Floats = np.sign(features) * np.log1p(np.abs(features))
     return squashed

@@ -5,17 +5,38 @@ from __future__ import annotations
 import re
 from typing import Final
 
-SIGNALS: Final = ("memory_errors", "link", "thermal", "power", "compute", "memory", "disk", "other")
+SIGNALS: Final = (
+    "memory_errors",
+    "throttling",
+    "pcie",
+    "link",
+    "disk",
+    "traffic",
+    "cooling",
+    "thermal",
+    "voltage",
+    "power",
+    "memory",
+    "pace",
+    "compute",
+    "other",
+)
 
 # The first pattern that is found in the lower-cased name decides.
 _PATTERNS: Final = (
     ("memory_errors", r"ecc|edac|sbe|dbe|remap|retired|xid|mce"),
-    ("link", r"nvlink|crc|pcie|symbol|retrans|network|net_|infiniband|ib_|nic"),
-    ("thermal", r"temp|fan|throttl|thermal|violation"),
-    ("power", r"power|energy|volt|watt"),
+    ("throttling", r"violation|throttl"),
+    ("pcie", r"pcie"),
+    ("link", r"crc|symbol|retrans|net.*(err|drop)|(nvlink|infiniband|ib_|nic).*err"),
     ("disk", r"disk|smart|filesystem|iowait|nvme"),
-    ("memory", r"mem_|memory|swap|fb_|oom|rss"),
-    ("compute", r"util|clock|cpu|load|step|sm_|gpu|context"),
+    ("traffic", r"nvlink|network|net_|infiniband|ib_|nic|bandwidth"),
+    ("cooling", r"fan"),
+    ("thermal", r"temp|thermal"),
+    ("voltage", r"volt"),
+    ("power", r"power|energy|watt"),
+    ("memory", r"mem_(?!copy)|memory|swap|fb_|oom|rss"),
+    ("pace", r"step|iteration"),
+    ("compute", r"util|clock|cpu|load|sm_|gpu|context|prof_|tensor"),
 )
 _COMPILED: Final = tuple((signal, re.compile(pattern)) for signal, pattern in _PATTERNS)
 _COUNTER: Final = re.compile(r"_total$|_counter$|_errs$|_errors$|(?<!_util)_count$", re.IGNORECASE)

@@ -24,16 +24,19 @@ STD_MIN: Final = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How to fit. ``patience`` is the number of epochs without a better validation loss after which to stop."""
+    """How to fit. ``patience`` is the number of epochs without a better validation loss after which to stop.
+
+    The step width falls in a straight line from ``rate`` to nothing over the epochs.
+    """
 
     form: Form = "mlp"
     seed: int = 0
-    hidden: int = 24
-    epochs: int = 40
-    patience: int = 6
-    batch: int = 4_096
-    rate: float = 2e-3
-    decay: float = 1e-4
+    hidden: int = 48
+    epochs: int = 12
+    patience: int = 4
+    batch: int = 1_024
+    rate: float = 3e-3
+    decay: float = 1e-3
 
 
 def fit(
@@ -43,6 +46,8 @@ def fit(
     progress: Callable[[int, float, float], None] = lambda epoch, train, validation: None,
 ) -> Predictor:
     """Fit on ``train``, stop early by ``validation``, calibrate on ``calibration``; ``test`` is not looked at.
+
+    Fitted is the parts' ``target``, calibrated the share that ``failed`` within the horizon.
 
     Parameters
     ----------
@@ -86,10 +91,11 @@ def _train(
 ) -> nn.Sequential:
     torch.set_num_threads(1)
     network = build(recipe, normalised["train"].shape[1])
-    labels = {name: torch.from_numpy(parts[name].failed.astype(np.float32))[:, None] for name in normalised}
-    share = float(parts["train"].failed.mean())
+    labels = {name: torch.from_numpy(parts[name].target.astype(np.float32))[:, None] for name in normalised}
+    share = float(parts["train"].target.mean())
     loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(imbalance_weight(share)))
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    slower = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: 1 - epoch / recipe.epochs)
     shuffle = torch.Generator().manual_seed(recipe.seed)
     best, best_state, waited = np.inf, network.state_dict(), 0
     for epoch in range(recipe.epochs):
@@ -100,6 +106,7 @@ def _train(
             value.backward()
             optimiser.step()
             total += float(value.detach()) * len(rows)
+        slower.step()
         with torch.no_grad():
             validation = float(loss(network(normalised["validation"]), labels["validation"]))
         progress(epoch + 1, total / len(labels["train"]), validation)

@@ -43,7 +43,7 @@ def predictor() -> Predictor:
     """Fixed weights from plain arithmetic, much of it on what is hot."""
     size = len(FEATURE_NAMES)
     weights = (np.arange(4 * size).reshape(4, size) * 7919 % 101 / 101 - 0.5) / 8
-    weights[:, FEATURE_NAMES.index("thermal.high")] = 1.0
+    weights[:, FEATURE_NAMES.index("thermal.high3")] = 1.0
     return Predictor(
         layers=(Layer(weights, np.array([0.1, -0.1, 0.2, 0.0])), Layer(np.full((1, 4), 0.9), np.array([-5.0]))),
         feature_names=FEATURE_NAMES,

@@ -36,7 +36,7 @@ Log = list[tuple[bytes, bytes]]
 
 def probability(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """A probability over θ where something is hot, and a little of everything."""
-    hot = features[:, FEATURE_NAMES.index("thermal.high")]
+    hot = features[:, FEATURE_NAMES.index("thermal.high3")]
     rest = (features * np.linspace(-0.01, 0.01, features.shape[1], dtype=np.float32)).sum(axis=-1)
     odds: NDArray[np.float64] = np.exp((hot + rest).astype(np.float64) * 2 - 3.0)
     return odds / (1.0 + odds)

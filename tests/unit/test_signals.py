@@ -17,6 +17,16 @@ from models.signals import SIGNALS, is_counter, signal_of
         ("DCGM_FI_DEV_GPU_TEMP", "thermal"),
         ("gpu0.temp_c", "thermal"),
         ("DCGM_FI_DEV_POWER_USAGE", "power"),
+        ("DCGM_FI_DEV_POWER_VIOLATION", "throttling"),
+        ("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", "pcie"),
+        ("DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", "traffic"),
+        ("node_network_transmit_bytes_total", "traffic"),
+        ("node_infiniband_symbol_error_total", "link"),
+        ("node_netstat_Tcp_RetransSegs", "link"),
+        ("node_hwmon_fan_rpm", "cooling"),
+        ("node_hwmon_in_volts", "voltage"),
+        ("training_step_time_seconds", "pace"),
+        ("DCGM_FI_DEV_MEM_COPY_UTIL", "compute"),
         ("node_disk_io_time_seconds_total", "disk"),
         ("smart_reallocated_sectors", "disk"),
         ("node_memory_MemAvailable_bytes", "memory"),
@@ -36,7 +46,10 @@ def test_the_case_of_a_name_does_not_matter() -> None:
 
 
 def test_every_group_can_be_reached() -> None:
-    names = ("ecc", "nvlink", "temp", "power", "gpu", "memory", "disk", "x")
+    names = (
+        *("ecc", "throttle", "pcie", "crc", "disk", "nvlink", "fan"),
+        *("temp", "volt", "power", "memory", "step", "gpu", "x"),
+    )
     assert {signal_of(name) for name in names} == set(SIGNALS)
 
 

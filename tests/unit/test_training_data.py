@@ -129,6 +129,38 @@ def test_taking_each_third_step_takes_rows_of_the_whole() -> None:
     assert whole.features[rows].tobytes() == third.features.tobytes()
 
 
+@dataclass
+class Telling(Noise):
+    """Noise that knows since when each failure was developing."""
+
+    def onsets(self) -> dict[tuple[int, int], int]:
+        return {(node, at): at - 6 for node, at in self.failures()}
+
+
+def test_where_the_first_sign_is_known_it_begins_what_is_fitted() -> None:
+    told, untold = watch(Telling(5, failing=[(1, 350)]))["train"], watch(Noise(5, failing=[(1, 350)]))["train"]
+    assert set(told.step[told.target].tolist()) == set(range(344, 350))
+    assert told.failed.tolist() == untold.failed.tolist() == untold.target.tolist()
+
+
+@pytest.mark.parametrize(("kind", "span"), [(Telling, 6), (Noise, HORIZON)])
+def test_thinning_the_train_part_keeps_what_tells_of_a_failure(kind: type[Noise], span: int) -> None:
+    held = watch(kind(5, failing=[(1, 350)]), {"train": 7, "calibration": 7})
+    train = held["train"]
+    rows = set(zip(train.node.tolist(), train.step.tolist(), strict=True))
+    assert {(1, step) for step in range(350 - span, 350)} <= rows
+    others = [(n, s) for n, s in rows if not (n == 1 and 350 - span <= s < 350)]
+    assert all((n + s) % 7 == 0 for n, s in others)
+    assert (held["calibration"].node + held["calibration"].step).astype(int).tolist() == [
+        one for one in (held["calibration"].node + held["calibration"].step).tolist() if one % 7 == 0
+    ]
+
+
+def test_failures_soon_after_a_part_are_known_apart_from_its_own() -> None:
+    held = watch(Noise(5, failing=[(0, 400 + HORIZON - 3), (1, 399)]))["train"]
+    assert (held.failures, held.later) == (((1, 399),), ((0, 400 + HORIZON - 3),))
+
+
 def test_a_fleet_is_a_recording() -> None:
     spec = FleetSpec(nodes=5, seed=2, fault_rate=1 / 200, look_alike_rate=0, repair_median=20)
     recording = FleetRecording(spec)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.incident import IncidentSettings, Latch
 from models.training.examples import Examples
 from models.training.scores import (
     BUDGETS,
     DAY_INTERVALS,
     Episode,
+    Timeline,
     alarms,
+    at_budget,
     auc,
     calibration_error,
+    curve,
     episodes,
+    judged,
+    latched,
     score,
     within_budget,
 )
@@ -63,7 +69,8 @@ def test_alarms_are_scored_by_what_came_of_them() -> None:
         failures=((0, 60), (2, 60), (3, 60)),
     )
     found = alarms(p, seen, 0.5, horizon=20)
-    assert found.leads == (38,)  # node 2 was alarmed 8 steps ahead, too late to use
+    assert found.leads == ((0, 38), (2, 8), (3, 0))
+    assert found.usable == (38,)  # node 2 was alarmed 8 steps ahead, too late to use
     assert found.recall == pytest.approx(1 / 3)
     assert found.precision == pytest.approx(2 / 3)
     assert found.false_per_day == pytest.approx(1 / (280 / DAY_INTERVALS))
@@ -107,3 +114,70 @@ def test_accuracy_stands_beside_that_of_never() -> None:
     assert figures["brier_of_base_rate"] == pytest.approx(0.16)
     assert set(figures["at_budget"]) == {f"{budget:g}" for budget in BUDGETS}
     assert figures["at_threshold"]["0.5"]["median_lead_intervals"] is None
+
+
+def by_latch(probability: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    """Node and opening of each incident, as the pipeline's own latch tells it."""
+    opened = []
+    for node, told in enumerate(probability.T):
+        latch, settings = Latch(), IncidentSettings(theta=threshold)
+        for step, p in enumerate(told):
+            if np.isnan(p):
+                continue
+            transition = latch.advance(float(p), settings)
+            if transition == "opened":
+                latch.incident = "x"
+                opened.append((node, step))
+            elif transition == "closed":
+                latch.incident = None
+    return opened
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("threshold", [0.3, 0.6])
+def test_alarms_are_the_incidents_of_the_pipeline(seed: int, threshold: float) -> None:
+    rng = np.random.default_rng(seed)
+    slow = np.cumsum(rng.normal(0, 0.35, (400, 6)), axis=0)
+    probability = (1 / (1 + np.exp(-slow))).astype(np.float32)
+    probability[rng.random(probability.shape) < 0.1] = np.nan
+    found = latched(Timeline(probability, 0, np.arange(6), ()), threshold)
+    assert [(e.node, e.start) for e in found] == by_latch(probability, threshold)
+    assert found, "the story has alarms"
+
+
+def test_an_alarm_before_a_failure_after_the_end_is_no_false_one() -> None:
+    p, seen = story({0: quiet(60, range(40, 60))})
+    line = Timeline.of(p, seen)
+    assert judged(line, 0.5, 20).false == 1
+    late = Timeline(line.probability, line.first, line.node, (), later=((0, 70),))
+    assert (judged(late, 0.5, 20).false, judged(late, 0.5, 20).leads) == (0, ())
+
+
+def test_a_lead_is_usable_from_the_asked_number_of_steps_on() -> None:
+    p, seen = story({0: quiet(60, range(50, 60))}, failures=((0, 60),))
+    assert [alarms(p, seen, 0.5, 20, lead).recall for lead in (8, 9)] == [1, 0]
+
+
+def test_a_curve_ends_where_there_are_too_many_false_alarms() -> None:
+    rng = np.random.default_rng(3)
+    p, seen = story({n: np.repeat(rng.uniform(0, 1, 100), 4).tolist() for n in range(8)})
+    line = Timeline.of(p, seen)
+    found = curve(line, 20, beyond=2.0)
+    rates = [one.false_per_day for one in found]
+    assert rates[0] == 0
+    assert rates[-1] > 2.0 >= max(rates[:-1])
+    assert [one.threshold for one in found] == sorted((one.threshold for one in found), reverse=True)
+    for budget in (0.5, 1.0, 2.0):
+        best = at_budget(found, line, budget, 20)
+        coarse = max(one.false_per_day for one in found if one.false_per_day <= budget)
+        assert coarse <= best.false_per_day <= budget
+
+
+def test_a_timeline_is_the_same_for_rows_in_any_order() -> None:
+    p, seen = story({5: quiet(50, range(10, 20)), 2: quiet(40)}, failures=((5, 40),))
+    order = np.random.default_rng(1).permutation(len(p))
+    mixed = Examples(seen.features, seen.failed[order], seen.node[order], seen.step[order], seen.failures)
+    a, b = Timeline.of(p, seen), Timeline.of(p[order], mixed)
+    assert a.probability.tobytes() == b.probability.tobytes()
+    assert a.node.tolist() == [2, 5]
+    assert a.days == pytest.approx(90 / DAY_INTERVALS)

@@ -62,7 +62,7 @@ def lead_median_s(job: Job, settings: PolicySettings, horizon_s: float | None) -
 
 def trusted(job: Job, alarm: Alarm) -> float:
     """Return P, that an alarm is true: earned, never claimed."""
-    return believed(_counts(job, alarm))
+    return believed(_counts(job, alarm), alarm.dense)
 
 
 def _counts(job: Job, alarm: Alarm) -> Counts:

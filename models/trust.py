@@ -23,6 +23,8 @@ MISSES_PRIOR = 0.5
 MEMORY = 0.98
 #: z: standard deviations below the mean that are believed; √HITS_PRIOR is the least with which lies earn nothing.
 CAUTION = 0.5
+#: The same for dense alarms: among so many some come true by chance, and one that did proves little.
+DENSE_CAUTION = 1.0
 #: q: how often burn-in finds a fault that is there.
 BURN_IN_FINDS = 0.7
 #: An alarm is dense when it is at least the 4th within an hour.
@@ -109,17 +111,18 @@ def true_share(counts: Counts) -> float:
     return min(1.0, 2.0 * counts.hits / (middle + root))
 
 
-def believed(counts: Counts) -> float:
+def believed(counts: Counts, dense: bool = False) -> float:
     """Return P = max(0, m − z·√(m(1−m)/(n+1))): the probability that is acted upon.
 
     >>> round(believed(Counts(0.25, 10.5, 0.0)), 4), round(believed(Counts(0.25, 100.5, 0.0)), 6)
     (0.0013, 1.5e-05)
-    >>> round(believed(Counts(40.0, 10.0, 0.0)), 2)
-    0.77
+    >>> round(believed(Counts(40.0, 10.0, 0.0)), 2), round(believed(Counts(40.0, 10.0, 0.0), dense=True), 2)
+    (0.77, 0.74)
     """
+    caution = DENSE_CAUTION if dense else CAUTION
     mean = true_share(counts)
     total = counts.hits + counts.misses + counts.unfound
-    return max(0.0, mean - CAUTION * math.sqrt(mean * (1.0 - mean) / (total + 1.0)))
+    return max(0.0, mean - caution * math.sqrt(mean * (1.0 - mean) / (total + 1.0)))
 
 
 def hidden_truth(counts: Counts) -> float:

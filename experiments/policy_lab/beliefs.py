@@ -30,7 +30,7 @@ def beliefs(world: World, rule: Rule, trust: Trust) -> Belief:
     """Return what the policy holds now."""
     if rule.trust == EARNED:
         median_s = world.claimed_median_s * stretch(trust)
-        return Belief(believed(trust.sparse), believed(trust.dense), believed_recall(trust), median_s)
+        return Belief(believed(trust.sparse, False), believed(trust.dense, True), believed_recall(trust), median_s)
     median_s = world.claimed_median_s * (world.true_scale if rule.trust == TRUTH else 1.0)
     return Belief(world.claimed_precision, world.claimed_precision, world.claimed_recall, median_s)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.compiled import compiled
 from experiments.policy_lab.beliefs import Belief, probability, recall_at
-from experiments.policy_lab.rule import FIXED, LAZY, LITERAL, NO_PACE, Rule
+from experiments.policy_lab.rule import FIXED, LAZY, LITERAL, NO_PACE, TRUTH, Rule
 from experiments.policy_lab.state import LEAVING, NEVER, OPEN, RUN, Run, World
 from models import hazard_rate, lead
 from models.checkpointing import hazard, lazy, young
@@ -55,8 +55,10 @@ def _largest(rule: Rule, belief: Belief, state, run: Run) -> float:
 
 @compiled
 def _foretold(rule: Rule, belief: Belief, state, run: Run) -> float:
-    """Return how many failures the open alarms foretell."""
+    """Return how many failures the open alarms foretell; none where none is believed."""
     total = 0.0
+    if rule.trust != TRUTH and max(belief.sparse, belief.dense) == 0.0:
+        return total
     for alarm in range(state.oldest, state.alarm):
         if OPEN <= run.alarms[alarm].status <= LEAVING:
             total += probability(rule, belief, run, alarm)

@@ -64,7 +64,13 @@ def test_a_storm_leaves_the_trust_in_single_alarms_as_it_was() -> None:
     earned = after([1.0] * 10)
     stormed = after([0.0] * 50, dense=True, trust=earned)
     assert stormed.sparse == earned.sparse
-    assert believed(stormed.dense) < 1e-3 < 0.8 < believed(stormed.sparse)
+    assert believed(stormed.dense, dense=True) == 0.0 < 0.8 < believed(stormed.sparse)
+
+
+def test_one_that_came_true_in_a_storm_proves_little() -> None:
+    stormed = after([0.0] * 50 + [0.5], dense=True)
+    assert believed(stormed.dense, dense=True) == 0.0
+    assert believed(after([0.0] * 50 + [1.0] * 5, dense=True).dense, dense=True) > 0.05
 
 
 def test_a_turn_for_the_worse_is_noticed_within_a_dozen_alarms() -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from experiments.fleet import FleetRecording
 from experiments.fleet.presets import DAY_STEPS, USABLE_LEAD_STEPS, prediction_fleet
+from experiments.prediction.plan import HORIZON
 from models.cohort import Cohort
 from models.mlp import Predictor
 from models.training.examples import Examples
@@ -33,8 +34,9 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Probabilities of all that was seen, the truth about it, and the predictor's horizon in intervals.
+    """Probabilities of all that was seen, the truth about it, and the fleet's horizon in intervals.
 
+    A predictor's own horizon is counted in the intervals that it was trained at; alarms are judged by the fleet's.
     ``cpu_s`` is what watching and predicting took, on one core.
     """
 
@@ -100,8 +102,7 @@ def watch_fleet(predictor: Predictor, seed: int, nodes: int = NODES, days: float
             told.append((predictor.probability(seen.features[seen.warm]), warm, np.full(len(warm), at)))
         cpu_s += time.process_time() - began
     probability, node, step = (np.concatenate(each) for each in zip(*told, strict=True))
-    horizon = max(round(predictor.horizon_s / spec.interval_s), 1)
-    return Watched(probability, label(node, step, recording.failures(), horizon), horizon, spec.interval_s, cpu_s)
+    return Watched(probability, label(node, step, recording.failures(), HORIZON), HORIZON, spec.interval_s, cpu_s)
 
 
 def label(node: Index, step: Index, failures: Sequence[tuple[int, int]], horizon: int) -> Examples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.prediction.plan import HORIZON
 from experiments.seed.watching import figures, stuck, watch_fleet
 from models.calibration import sigmoid
 from models.checkpointing import Accrual, Situation, Young, young_interval_s
@@ -102,6 +103,6 @@ def test_a_fleet_is_watched_through_the_pipelines_own_features() -> None:
     assert np.array_equal(first.probability, again.probability)
     assert first.seen.failures == again.seen.failures
     assert len(first.probability) == len(first.seen.failed) > 0
-    assert first.horizon == 30
+    assert first.horizon == HORIZON
     assert set(np.unique(first.seen.node)) <= set(range(12))
     assert figures(first, 0.5)["accuracy_of_never"] >= 0.9

@@ -73,7 +73,9 @@ def test_experiment_1_has_a_row_for_each_reading_beside_young_and_the_default() 
 def test_experiment_1_runs_a_hundred_failures_in_the_mean() -> None:
     simulator = Simulator()
     fixed_threshold(PROFILE, watched(), 7, simulator)
-    [(profile, case, _, seeds)] = simulator.asked
+    [(profile, case, _, seeds), (_, assumed, _, again)] = simulator.asked
+    assert assumed.claims(profile) == (profile.recall, profile.precision)
+    assert list(again) == list(seeds)
     assert profile.days * 86_400.0 / profile.mtbf_s == pytest.approx(100.0)
     assert seeds[0] == 7
     found = figures(watched(), 0.5)

@@ -63,7 +63,7 @@ def _operating(options: argparse.Namespace, settings: Settings) -> tuple[dict[st
 
     predictor, profile = load_artefact(settings.predictor.artefact), profile_of(ACTING)
     require_features(predictor, FEATURE_NAMES, WINDOW_FRAMES)
-    steps = 2 if options.number == 1 else 7
+    steps = 3 if options.number == 1 else 7
     with bar(f"experiment {options.number}", steps) as progress:
         watched = watch(predictor, options.seed)
         progress(1)

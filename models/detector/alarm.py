@@ -82,7 +82,7 @@ def _learn_threshold(state: State, rows: Index, dt: Doubles, quick: Floats, lear
         ratio = np.maximum(peak, np.float32(1e-9)) / np.maximum(at, np.float32(1e-9))
         share = np.where(ratio > np.float32(clear), np.float32(c.CLEAR_WEIGHT), np.float32(1.0))
         state[name][rows] = move_quantile(at, peak, quantile, steps, share)
-    faded = state["floor"][rows] * (1.0 - 0.25 / hours).astype(np.float32)
+    faded = state["floor"][rows] * (1.0 - c.FLOOR_FADES / hours).astype(np.float32)
     state["floor"][rows] = np.where(age <= learn_s, np.maximum(faded, peak), state["floor"][rows])
 
 
@@ -118,12 +118,16 @@ def _latch(
     state["open"][rows] = (was & ~closed) | opened
     if worn.any():
         _take_present(state, rows[worn])
+    if closed.any():
+        back = rows[closed & ~worn]
+        state["centre"][back] = state["anchor"][back]  # recovered from there, not to where the centre had followed
     return opened, closed
 
 
 def _take_present(state: State, rows: Index) -> None:
-    """What has lasted so long is normal from now on."""
-    state["centre"][rows] = state["last"][rows]
-    state["anchor"][rows] = state["last"][rows]
+    """What has lasted so long is normal from now on; a centre that could not follow so far begins at the last value."""
+    centre, last = state["centre"][rows], state["last"][rows]
+    far = np.abs(last - centre) > np.float32(c.HUBER_SCALES) * state["scale"][rows]
+    state["centre"][rows] = state["anchor"][rows] = np.where(far, last, centre)
     state["drift"][rows] = 0.0
     state["residual"][rows] = 0.0

@@ -15,6 +15,9 @@ ALARM_AFTER_S: Final = DAY_S  # no alarm before so much was learned (or all, whe
 MATRIX_SHARE: Final = 0.5  # of the learning: after it matrix and ranges are fixed, the rest scales what they give
 GAP_S_MAX: Final = 2 * HOUR_S  # a longer silence is no jump, and counts as this much time
 
+PACE_SHARE: Final = 0.05  # of the usual time between frames, by which a new one moves it
+PACES_MAX: Final = 3.0  # a frame after a longer pause weighs as one after so many usual ones
+
 CENTRE_MEMORY_S: Final = DAY_S
 SCALE_MEMORY_S: Final = 2 * DAY_S
 JUMP_MEMORY_S: Final = DAY_S / 2
@@ -44,13 +47,14 @@ SLOW_S: Final = 1800.0  # and of what the ranking score adds
 SLOW_WEIGHT: Final = 2.0
 OPEN_WEIGHT: Final = 0.25  # thresholds that the ranking score adds while an incident is open
 
-ALARMS_A_DAY: Final = 1.9  # hours of a day whose peak is above the threshold
-CLEAR: Final = 1.6  # thresholds; a peak above so many is no news of the noise and counts as
-CLEAR_WEIGHT: Final = 0.25
-THRESHOLD_MEMORY_H: Final = 336.0
+ALARMS_A_DAY: Final = 1.0  # hours of a day whose peak is above the threshold, clear ones counted in part
+CLEAR: Final = 1.15  # thresholds; a peak above so many is news of the node rather than of the noise, and counts as
+CLEAR_WEIGHT: Final = 0.25  # of another when the threshold learns
+THRESHOLD_MEMORY_H: Final = 504.0
 MEDIAN_MEMORY_H: Final = 84.0
-NOISE_SHARE: Final = 1.25  # of the median hourly peak: the threshold is never below
-FLOOR_SHARE: Final = 0.5  # of the time learned: so long the largest learned peak is the floor
+NOISE_SHARE: Final = 1.4  # of the median hourly peak: the threshold is never below
+FLOOR_FADES: Final = 0.1  # the largest peak, while it is learned, by this over the hours: early scores are rough
+FLOOR_SHARE: Final = 0.45  # of the time learned: so long the largest learned peak is the floor
 FLOOR_POWER: Final = 4.0
 
 DRIFT_S: Final = HOUR_S  # averaging of the signed residual

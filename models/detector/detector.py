@@ -79,13 +79,21 @@ class Detector:
         ``dt (rows,)`` seconds since the node's frame before (any positive number at the first), ``values (rows,
         metrics)`` in own units, NaN where missing or not yet known.
         """
-        dt = np.clip(dt, 1e-3, c.GAP_S_MAX)
+        gap, dt = dt >= c.GAP_S_MAX, self._paced(rows, np.clip(dt, 1e-3, c.GAP_S_MAX))
         self.state["age"][rows] += dt
-        components = self._components(rows, dt, values)
+        components = self._components(rows, dt, values, gap)
         score = self._fuse(rows, dt, components)
         return judge(self.state, rows, dt, score, self._near(rows, dt, values), self.learn_s)
 
-    def _components(self, rows: Index, dt: Doubles, values: Floats) -> Floats:
+    def _paced(self, rows: Index, dt: Doubles) -> Doubles:
+        """Time for which a frame stands: since the one before, but no more than a few times what is usual."""
+        usual = self.state["pace"][rows]
+        usual = np.where(usual > 0, usual, dt)
+        stands: Doubles = np.minimum(dt, c.PACES_MAX * usual)
+        self.state["pace"][rows] = usual + c.PACE_SHARE * (stands - usual)
+        return stands
+
+    def _components(self, rows: Index, dt: Doubles, values: Floats, gap: Flags) -> Floats:
         """The five components, pooled: ``(rows, 5)``."""
         state = self.state
         known = ~np.isnan(values)
@@ -96,18 +104,18 @@ class Detector:
         learning = known & (told < self.learn_s)
         told = np.where(known, np.minimum(told + dt.astype(np.float32)[:, None], np.float32(self.learn_s)), told)
         state["told"][rows] = told
-        jump, adaptive = self._jumps(rows, dt, values)
+        jump, adaptive = self._jumps(rows, dt, values, gap)
         level = self._level(rows, dt, values, learning)
         residual = self._residual(rows, dt, values)
         moved = surprises(state, rows, values, dt, told >= c.MATRIX_SHARE * self.learn_s)
         parts = (level, jump, adaptive, residual, moved)
         return np.stack([pool(part, c.WORST_SHARE) for part in parts], axis=-1)
 
-    def _jumps(self, rows: Index, dt: Doubles, values: Floats) -> tuple[Floats, Floats]:
+    def _jumps(self, rows: Index, dt: Doubles, values: Floats, gap: Flags) -> tuple[Floats, Floats]:
         state = self.state
         last, scale, unit = state["last"][rows], state["jump_scale"][rows], state["unit"][rows]
         jump = np.abs(values - last)
-        jump = np.where(np.isnan(jump) | (dt >= c.GAP_S_MAX)[:, None], np.float32(0.0), jump)
+        jump = np.where(np.isnan(jump) | gap[:, None], np.float32(0.0), jump)
         state["last"][rows] = np.where(np.isnan(values), last, values)
         told = state["told"][rows]
         usual = ABS_DEVIATION_TO_SD * np.minimum(jump, np.float32(c.HUBER_SCALES) * scale)
@@ -267,6 +275,7 @@ BLANK: Final[dict[str, tuple[str, Any, Any]]] = {
     "high_of": ("component", 0.0, np.float32),
     "high_learned": ("component", 0.0, np.float32),
     "age": ("node", 0.0, np.float64),
+    "pace": ("node", 0.0, np.float64),  # usual time between frames
     "quick": ("node", 0.0, np.float32),
     "slow": ("node", 0.0, np.float32),
     "peak": ("node", 0.0, np.float32),  # of the hour

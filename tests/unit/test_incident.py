@@ -80,3 +80,42 @@ def test_opening_takes_as_many_frames_as_are_set(frames: int) -> None:
     latch, settings = Latch(), IncidentSettings(open_frames=frames)
     told = [latch.advance(0.9, settings) for _ in range(frames)]
     assert told == [None] * (frames - 1) + ["opened"]
+
+
+def told_of(latch: Latch, frames: Iterable[tuple[float, bool]]) -> list[str]:
+    """As ``run``, of (probability, anomalous); with the reason behind each change."""
+    told = []
+    for probability, anomalous in frames:
+        transition = latch.advance(probability, SETTINGS, anomalous=anomalous)
+        told.append(f"{transition} by {latch.reason}" if transition else "-")
+        if transition == "opened":
+            latch.incident = "i1"
+        if transition == "closed":
+            latch.incident = None
+    return told
+
+
+def test_an_anomaly_opens_for_that_reason_and_closes_with_it() -> None:
+    frames = [(0.0, False), (0.0, True), (0.0, True), (0.0, False), (0.0, False)]
+    assert told_of(Latch(), frames) == ["-", "opened by anomaly", "-", "closed by anomaly", "-"]
+
+
+def test_an_anomaly_becomes_a_claim_when_the_probability_rises_and_stays_one_incident() -> None:
+    frames = [(0.0, True), (0.9, True), (0.9, True), (0.9, True), *[(0.0, True)] * 5, (0.0, False)]
+    told = told_of(Latch(), frames)
+    assert told[0] == "opened by anomaly"
+    assert told[3] == "changed by probability"
+    assert told[8] == "changed by anomaly"
+    assert told[9] == "closed by anomaly"
+    assert sum(each.startswith("opened") for each in told) == 1
+
+
+def test_a_claim_is_not_closed_by_the_end_of_an_anomaly() -> None:
+    frames = [(0.9, True)] * 4 + [(0.9, False)] * 10
+    assert not any(each.startswith("closed") for each in told_of(Latch(), frames))
+
+
+def test_a_claim_after_an_anomaly_of_the_past_is_a_claim() -> None:
+    latch = Latch()
+    told_of(latch, [(0.0, True), (0.0, False)])
+    assert told_of(latch, [(0.9, False)] * 3)[-1] == "opened by probability"

@@ -23,7 +23,7 @@ from models.training.recording import Part, require_apart
 HORIZON: Final = 45
 #: How much more often faults, and look-alikes, come in the learning fleet.
 FAULT_HASTE: Final = 20.0
-LOOK_ALIKE_HASTE: Final = 4.0
+LOOK_ALIKE_HASTE: Final = 8.0
 LEARNING_REPAIR: Final = 60.0
 
 
@@ -39,11 +39,11 @@ class Plan:
     train_blocks: int = 7
     validation_blocks: int = 2
     calibration_blocks: int = 8
-    test_blocks: int = 30
+    test_blocks: int = 23
     train_steps: int = 1_500
     validation_steps: int = 700
     calibration_steps: int = 1_000
-    test_steps: int = 2_300
+    test_steps: int = 2_900
     epochs: int = 12
     judging_haste: float = 1.0
 
@@ -55,7 +55,7 @@ class Plan:
     @property
     def every(self) -> dict[str, int]:
         """Of a part each so-manieth row is kept; the train part's before a failure are all kept."""
-        return {"train": 6, "validation": 3, "calibration": 3}
+        return {"train": 4, "validation": 3, "calibration": 3}
 
     @property
     def learning(self) -> FleetSpec:

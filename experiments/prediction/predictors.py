@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 #: Names in the order in which they are told.
 NAMES: Final = ("eq1", "mlp", "mlp+markov", "boosting")
 #: Which of them each of two processes fits: about the same work for both.
-SHARES: Final = (("mlp+markov", "eq1"), ("mlp", "boosting"))
+SHARES: Final = (("mlp+markov", "eq1", "mlp"), ("boosting",))
 INTERVAL_S: Final = 60.0
 
 
@@ -65,7 +65,7 @@ def fitted(name: str, plan: Plan, parts: Mapping[str, Examples], progress: Calla
     columns = np.array([FEATURE_NAMES.index(f) for f in names], np.intp)
     own = {part: replace(rows, features=rows.features[:, columns]) for part, rows in parts.items()}
     frame = {"feature_names": names, "horizon_s": HORIZON * INTERVAL_S, "window": WINDOW_FRAMES}
-    recipe = Recipe(form="logistic" if name == "eq1" else "mlp", seed=plan.seed, epochs=plan.epochs)
+    recipe = Recipe(form="logistic" if name == "eq1" else "mlp", seed=plan.seed, epochs=plan.epochs, balanced=False)
     return Ours(fit(recipe, own, frame, lambda *_: progress()), columns)
 
 
@@ -74,8 +74,8 @@ def _boosting(plan: Plan, parts: Mapping[str, Examples]) -> Boosting:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(
-        max_iter=300,
-        learning_rate=0.1,
+        max_iter=150,
+        learning_rate=0.15,
         max_leaf_nodes=31,
         early_stopping=True,
         n_iter_no_change=15,

@@ -26,7 +26,8 @@ STD_MIN: Final = 1e-3
 class Recipe:
     """How to fit. ``patience`` is the number of epochs without a better validation loss after which to stop.
 
-    The step width falls in a straight line from ``rate`` to nothing over the epochs.
+    The step width falls in a straight line from ``rate`` to nothing over the epochs. ``balanced`` gives positive rows
+    :func:`imbalance_weight`; where the parts are balanced otherwise it only blurs the very top.
     """
 
     form: Form = "mlp"
@@ -37,6 +38,7 @@ class Recipe:
     batch: int = 1_024
     rate: float = 3e-3
     decay: float = 1e-3
+    balanced: bool = True
 
 
 def fit(
@@ -93,7 +95,8 @@ def _train(
     network = build(recipe, normalised["train"].shape[1])
     labels = {name: torch.from_numpy(parts[name].target.astype(np.float32))[:, None] for name in normalised}
     share = float(parts["train"].target.mean())
-    loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(imbalance_weight(share)))
+    weight = imbalance_weight(share)
+    loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight if recipe.balanced else 1.0))
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     slower = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: 1 - epoch / recipe.epochs)
     shuffle = torch.Generator().manual_seed(recipe.seed)

@@ -12,7 +12,7 @@ from experiments.policy_lab.beliefs import Belief, beliefs
 from experiments.policy_lab.deciding import begin_move, decide, end_move, resized, swap_accused
 from experiments.policy_lab.learning import close_oldest, learn_failure
 from experiments.policy_lab.pace import pace
-from experiments.policy_lab.pool import empty_slot, node_back, send_out
+from experiments.policy_lab.pool import call_back, empty_slot, node_back, send_out
 from experiments.policy_lab.progress import (
     begin_keep,
     begin_save,
@@ -23,7 +23,7 @@ from experiments.policy_lab.progress import (
     run_on,
     unsaved_s,
 )
-from experiments.policy_lab.rule import ORACLE, Rule
+from experiments.policy_lab.rule import LEAVE_BREAK_EVEN, ORACLE, Rule
 from experiments.policy_lab.state import (
     AGAIN,
     DETECT,
@@ -179,6 +179,8 @@ def _restart(world: World, rule: Rule, belief: Belief, state, run: Run) -> None:
     """Restart if every slot has a node, or if the job may go on smaller; else wait."""
     swap_accused(world, rule, belief, state, run)
     smaller = rule.elastic and whole_replicas(world.nodes - state.missing, world.replica_nodes) >= world.min_nodes
+    if rule.leave == LEAVE_BREAK_EVEN and not smaller:
+        call_back(world, state, run)
     if state.missing == 0 or smaller:
         resized(world, rule, state)
         enter(state, RESTART, world.restart_s)

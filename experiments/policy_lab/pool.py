@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.compiled import compiled
 from experiments.policy_lab.rule import Rule
-from experiments.policy_lab.state import ENDLESS, LEAVING, NEVER, OPEN, VACATED, Run, World
+from experiments.policy_lab.state import ENDLESS, LEAVING, LEFT_ALONE, NEVER, OPEN, VACATED, Run, World
 
 
 @compiled
@@ -39,21 +39,62 @@ def _fill(state, run: Run, slot: int) -> None:
 @compiled
 def node_back(world: World, state, run: Run) -> None:
     """The first node that is due comes back: into the job where one is missing, else into the pool."""
+    _take_out(state, run, state.next_back)
+    if state.missing == 0:
+        state.free += 1
+    else:
+        _fill_first(world, state, run)
+
+
+@compiled
+def _take_out(state, run: Run, back_at: float) -> None:
     for one in range(state.out):
-        if run.back_at[one] <= state.next_back:
+        if run.back_at[one] == back_at:
             state.out -= 1
             run.back_at[one] = run.back_at[state.out]
             break
     state.next_back = NEVER
     for one in range(state.out):
         state.next_back = min(state.next_back, run.back_at[one])
-    if state.missing == 0:
-        state.free += 1
-        return
+
+
+@compiled
+def _fill_first(world: World, state, run: Run) -> int:
     for slot in range(world.nodes):
         if run.slots[slot].empty:
             _fill(state, run, slot)
-            return
+            return slot
+    return -1
+
+
+@compiled
+def call_back(world: World, state, run: Run) -> None:
+    """A job that would wait takes vacated nodes back from burn-in, those that did not fail meanwhile.
+
+    A node that is only suspected is better than none. Its alarm is open again, and its fault, if any, still in it.
+    """
+    for alarm in range(state.oldest, state.alarm):
+        fault = run.alarms[alarm].fault
+        failed = fault >= 0 and run.faults[fault].at <= state.at
+        if state.missing > 0 and run.alarms[alarm].status == VACATED and run.alarms[alarm].back_at > 0.0 and not failed:
+            if not _is_out(state, run, run.alarms[alarm].back_at):
+                continue
+            _take_out(state, run, run.alarms[alarm].back_at)
+            slot = _fill_first(world, state, run)
+            run.alarms[alarm].status = LEFT_ALONE
+            run.alarms[alarm].slot = slot
+            run.alarms[alarm].accused = run.slots[slot].tenant
+            if fault >= 0:
+                run.faults[fault].slot = slot
+                run.faults[fault].blamed = run.slots[slot].tenant
+
+
+@compiled
+def _is_out(state, run: Run, back_at: float) -> bool:
+    out = False
+    for one in range(state.out):
+        out |= run.back_at[one] == back_at
+    return out
 
 
 @compiled
@@ -72,6 +113,7 @@ def vacate(world: World, state, run: Run, alarm: int) -> None:
             if fault >= 0:
                 back_at = max(back_at, run.faults[fault].at + run.faults[fault].repair_s)
     run.alarms[alarm].status = VACATED
+    run.alarms[alarm].back_at = back_at
     send_out(state, run, back_at)
     empty_slot(world, state, run, slot)
 

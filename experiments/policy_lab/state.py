@@ -98,6 +98,7 @@ ALARM: Final = np.dtype(
         ("status", "i8"),
         ("accused", "i8"),
         ("dense", "?"),
+        ("back_at", "f8"),  # when its vacated node will be back
     ]
 )
 #: From when on which share of failures is foreseen.

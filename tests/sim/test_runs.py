@@ -122,6 +122,12 @@ def test_waiting_is_over_a_third_of_youngs_waste_and_no_migration_changes_it() -
     assert bucket(runs, "hazard+break-even", "waiting") == pytest.approx(waiting, rel=0.1)
 
 
+def test_suspected_nodes_are_taken_back_before_a_job_waits() -> None:
+    """Both leave what they suspect; only break-even calls it back from burn-in when the pool is dry."""
+    runs = simulate(SCARCE, HONEST, ["young+eq6", "hazard+break-even"], range(20))
+    assert bucket(runs, "hazard+break-even", "waiting") < bucket(runs, "young+eq6", "waiting")
+
+
 def test_going_on_smaller_turns_waiting_into_a_little_degradation() -> None:
     runs = simulate(SCARCE, HONEST, ["hazard+break-even", "elastic"], range(6))
     assert bucket(runs, "elastic", "waiting") < 0.05 * bucket(runs, "hazard+break-even", "waiting")

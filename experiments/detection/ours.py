@@ -31,6 +31,7 @@ class Watched:
 
     score: Floats
     alarm: Flags
+    opened: Flags  # an incident opened
     incident: NDArray[np.int64]  # the number of the incident that is open; 0 when none is
 
 
@@ -124,6 +125,7 @@ def _stream(
         Watched(
             told["score"][:length, row],
             told["alarm"][:length, row],
+            told["opened"][:length, row],
             np.where(told["open"][:length, row], np.cumsum(told["opened"][:length, row]) + held[row], 0),
         )
         for row, length in enumerate(lengths)

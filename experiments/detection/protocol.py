@@ -3,6 +3,8 @@
 * AUC-PR: average precision of the score over the rows of the test half.
 * An *episode*: an alarm latches for 60 minutes, then fires again while the score is still over. It is *true* when one
   of its exceedances falls inside an event, false otherwise.
+  Ours has a latch of its own, the incident, which only recovery closes: its episodes are its incidents, true by an
+  exceedance in their first 60 minutes.
 * Event recall: events with an exceedance inside. Event precision: true episodes among all.
 * False episodes a day: measured on the test half.
 
@@ -73,10 +75,14 @@ def episodes(over: Flags, latch: int) -> list[int]:
     return fired
 
 
-def score_machine(label: Flags, score: Doubles, over: Flags, interval_s: float) -> Scored:
-    """Score one method on one machine; a machine without events has NaN for all but its false episodes."""
+def score_machine(label: Flags, score: Doubles, over: Flags, interval_s: float, opened: Flags | None = None) -> Scored:
+    """Score one method on one machine; a machine without events has NaN for all but its false episodes.
+
+    ``opened`` marks the rows at which the method's own incidents open, where it has a latch of its own: these are its
+    episodes then, each judged, as all are, by the exceedances of its first 60 minutes.
+    """
     latch = max(1, round(LATCH_S / interval_s))
-    fired = episodes(over, latch)
+    fired = episodes(over, latch) if opened is None else np.flatnonzero(opened).tolist()
     true = [bool((over[at : at + latch] & label[at : at + latch]).any()) for at in fired]
     found = [bool(over[start:end].any()) for start, end in events(label)]
     days = len(label) * interval_s / DAY_S

@@ -92,8 +92,10 @@ def _models(models: dict[str, Any]) -> Iterator[tuple[str, str]]:
         mean = "–" if shadow["mean_difference"] is None else f"{shadow['mean_difference']:.4f}"
         yield (
             "shadow model",
-            f"{shadow['digest'][:16]}…: {shadow['compared']:,} compared, mean |ΔP| {mean}, P ≥ θ by the active alone "
-            f"{shadow['active_only']:,}, by the shadow alone {shadow['shadow_only']:,}",
+            (
+                f"{shadow['digest'][:16]}…: {shadow['compared']:,} compared, mean |ΔP| {mean}, P ≥ θ by the active "
+                f"alone {shadow['active_only']:,}, by the shadow alone {shadow['shadow_only']:,}"
+            ),
         )
 
 

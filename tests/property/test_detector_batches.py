@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,7 +40,7 @@ def test_batches_do_not_matter(seed: int, nodes: int, metrics: int, data: st.Dat
     bounds = [0, *[b for b in np.cumsum(sizes).tolist() if b < nodes], nodes]
     for frame in values:
         at_once = told(whole, np.arange(nodes), frame)
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in itertools.pairwise(bounds):
             rows = order[start:end]
             for row, found in zip(rows, told(cut, rows, frame[rows]), strict=True):
                 assert found == at_once[row]

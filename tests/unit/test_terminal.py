@@ -119,8 +119,7 @@ def test_a_shadow_and_a_refused_choice_are_told(capsys: pytest.CaptureFixture[st
     assert lines == [
         f"model {'a' * 16}…, {'d' * 16}…",
         "refused model active bad: not there",
-        f"shadow model {'e' * 16}…: 1,200 compared, mean |ΔP| 0.0213, P ≥ θ by the active alone 3, "
-        "by the shadow alone 17",
+        f"shadow model {'e' * 16}…: 1,200 compared, mean |ΔP| 0.0213, P ≥ θ by the active alone 3, by the shadow alone 17",
     ]
     nothing_yet = {**models, "shadow": {**shadow, "compared": 0, "mean_difference": None}}
     assert "mean |ΔP| –," in summarised(capsys, clock, models=nothing_yet)[4]

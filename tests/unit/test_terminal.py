@@ -116,10 +116,11 @@ def test_a_shadow_and_a_refused_choice_are_told(capsys: pytest.CaptureFixture[st
     shadow = {"digest": "e" * 64, "compared": 1200, "mean_difference": 0.0213, "active_only": 3, "shadow_only": 17}
     models = {"active": ["a" * 64, "d" * 64], "refused": ["active bad: not there"], "shadow": shadow}
     lines = summarised(capsys, clock, models=models)[2:5]
+    alone = "P ≥ θ by the active alone 3, by the shadow alone 17"
     assert lines == [
         f"model {'a' * 16}…, {'d' * 16}…",
         "refused model active bad: not there",
-        f"shadow model {'e' * 16}…: 1,200 compared, mean |ΔP| 0.0213, P ≥ θ by the active alone 3, by the shadow alone 17",
+        f"shadow model {'e' * 16}…: 1,200 compared, mean |ΔP| 0.0213, {alone}",
     ]
     nothing_yet = {**models, "shadow": {**shadow, "compared": 0, "mean_difference": None}}
     assert "mean |ΔP| –," in summarised(capsys, clock, models=nothing_yet)[4]

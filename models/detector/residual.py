@@ -29,8 +29,8 @@ def residual_matrix(products: Floats) -> Floats:
     A metric that never moved has no part in it: its row and column are 0.
 
     >>> q = residual_matrix(np.float32([[1.0, 0.99, 0], [0.99, 1.0, 0], [0, 0, 0]]))
-    >>> (np.float32([2.0, 2.0, 0]) @ q).round(1).tolist(), (np.float32([2.0, -2.0, 0]) @ q).round(1).tolist()
-    ([0.1, 0.1, 0.0], [3.9, -3.9, 0.0])
+    >>> [(np.array(y) @ q).round(1).tolist() for y in ([2.0, 2.0, 0.0], [2.0, -2.0, 0.0])]
+    [[0.1, 0.1, 0.0], [3.9, -3.9, 0.0]]
     """
     wide = products.astype(np.float64)
     sd = np.sqrt(np.diag(wide))

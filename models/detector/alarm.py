@@ -29,7 +29,8 @@ class Alarm:
 
 def judge(state: State, rows: Index, dt: Doubles, score: Floats, near: Floats, learn_s: float) -> Alarm:
     """Compare the score with the threshold, open and close incidents, and let the threshold learn."""
-    quick = state["quick"][rows] + weight(dt, c.QUICK_S)[:, 0] * (score - state["quick"][rows])
+    quick_s = np.maximum(c.QUICK_S, c.QUICK_FRAMES_MIN * state["pace"][rows])
+    quick = state["quick"][rows] + weight(dt, quick_s)[:, 0] * (score - state["quick"][rows])
     slow = state["slow"][rows] + weight(dt, c.SLOW_S)[:, 0] * (score - state["slow"][rows])
     state["quick"][rows], state["slow"][rows] = quick, slow
     bar = threshold(state, rows, learn_s)
@@ -121,6 +122,7 @@ def _latch(
     if closed.any():
         back = rows[closed & ~worn]
         state["centre"][back] = state["anchor"][back]  # recovered from there, not to where the centre had followed
+        state["scale"][back] = state["anchor_scale"][back]
     return opened, closed
 
 

@@ -28,7 +28,7 @@ def pool(values: Floats, share: float) -> Floats:
     return mean
 
 
-def weight(dt: Doubles, memory_s: float, told: Floats | None = None) -> Floats:
+def weight(dt: Doubles, memory_s: float | Doubles, told: Floats | None = None) -> Floats:
     """Weight of a new value in an average of ``memory_s``; the plain mean's while less than that was told.
 
     ``dt (rows,)``; with ``told (rows, metrics)`` seconds the result has a column for each metric.

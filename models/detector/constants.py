@@ -44,11 +44,12 @@ RIDGE: Final = 0.05
 UNITS_IN_MATRIX_MAX: Final = 10.0
 
 QUICK_S: Final = 120.0  # smoothing of the alarm channel
+QUICK_FRAMES_MIN: Final = 2.0  # usual frames that it smooths at least, however far apart they are
 SLOW_S: Final = 1800.0  # and of what the ranking score adds
 SLOW_WEIGHT: Final = 2.0
 OPEN_WEIGHT: Final = 0.25  # thresholds that the ranking score adds while an incident is open
 
-ALARMS_A_DAY: Final = 1.3  # hours of a day whose peak is above the threshold, clear ones counted in part
+ALARMS_A_DAY: Final = 1.4  # hours of a day whose peak is above the threshold, clear ones counted in part
 CLEAR: Final = 1.15  # thresholds; a peak above so many is news of the node rather than of the noise, and counts as
 CLEAR_WEIGHT: Final = 0.25  # of another when the threshold learns
 THRESHOLD_MEMORY_H: Final = 504.0
@@ -63,5 +64,5 @@ DRIFT_MAX: Final = 10.0  # scales
 DRIFT_SHARE: Final = 1.5  # of the largest learned drift: opens an incident
 NEAR_S: Final = 600.0
 NEAR_QUANTILE: Final = 0.9  # of the usual level: below it a node has recovered
-CALM_S: Final = 1800.0  # for which it must have recovered
+CALM_S: Final = HOUR_S  # for which it must have recovered: what comes again within the hour is the same incident
 INCIDENT_S_MAX: Final = 7 * DAY_S  # then what lasts is the node's new normal

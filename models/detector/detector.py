@@ -140,7 +140,7 @@ class Detector:
         state["centre"][rows] = np.where(known, centre + weight(dt, c.CENTRE_MEMORY_S, told) * step, centre)
         moved = scale + weight(dt, c.SCALE_MEMORY_S, told) * (usual - scale)
         moved = np.clip(moved, c.SCALE_SHARES[0] * unit, c.SCALE_SHARES[1] * unit)
-        state["scale"][rows] = np.where(known & ~state["open"][rows][:, None], moved, scale)
+        state["scale"][rows] = np.where(known, moved, scale)
         shown: Floats = z
         return shown
 
@@ -226,14 +226,15 @@ class Detector:
         return share
 
     def _near(self, rows: Index, dt: Doubles, values: Floats) -> Floats:
-        """How far the level is from the anchor, pooled, in scales; an open incident holds the anchor where it was."""
+        """How far the level is from the anchor, pooled, in scales; an open incident holds both as they were."""
         state = self.state
-        anchor, scale = state["anchor"][rows], state["scale"][rows]
+        anchor, scale = state["anchor"][rows], state["anchor_scale"][rows]
         off = np.abs(values - anchor) / scale
         off = np.where(np.isnan(off), np.float32(0.0), np.minimum(off, c.DEVIATION_MAX))
         near = pool(off, c.WORST_SHARE)
         closed = ~state["open"][rows][:, None]
         state["anchor"][rows] = np.where(closed, state["centre"][rows], anchor)
+        state["anchor_scale"][rows] = np.where(closed, state["scale"][rows], scale)
         return near
 
 
@@ -255,6 +256,7 @@ BLANK: Final[dict[str, tuple[str, Any, Any]]] = {
     "centre": ("metric", np.nan, np.float32),
     "anchor": ("metric", np.nan, np.float32),  # the centre; while an incident is open as it was before
     "scale": ("metric", 1.0, np.float32),
+    "anchor_scale": ("metric", 1.0, np.float32),  # the scale; while an incident is open as it was before
     "unit": ("metric", 1.0, np.float32),  # learned
     "mean": ("metric", 0.0, np.float32),  # deviation while learning
     "square": ("metric", 0.0, np.float32),

@@ -85,6 +85,50 @@ def test_a_step_that_lasts_is_one_incident_until_it_ends(watch: Watch) -> None:
     assert not told["open"][5 * DAY + round(6 * 3600 / DT) :, 0].any()
 
 
+def test_what_comes_again_within_the_hour_after_recovery_is_the_same_incident(watch: Watch) -> None:
+    values = quiet(1, seed=11)
+    again = round(c.CALM_S / DT) - 3
+    values[50:56, 0, :2] += 10.0
+    values[56 + again : 60 + again, 0, :2] += 10.0
+    told = watch.show(values)
+    assert told["opened"][50:, 0].sum() == 1
+    assert told["open"][52 : 60 + again + round(c.CALM_S / DT), 0].all()
+
+
+def test_an_incident_holds_the_scale_by_which_recovery_is_judged_and_gives_it_back(watch: Watch) -> None:
+    state = watch.detector.state
+    calm = quiet(0.3, seed=12)
+    watch.show(calm)
+    before = state["scale"][0, 0]
+    watch.show(calm[-1:] + np.float32(10.0) * np.eye(8, dtype=np.float32)[0])
+    assert state["open"][0]
+    held = state["anchor_scale"][0, 0]
+    assert held == pytest.approx(before, rel=0.05)
+    values = quiet(1, seed=13)
+    values[:, 0, :2] += 10.0
+    watch.show(values)
+    assert state["anchor_scale"][0, 0] == held
+    assert state["scale"][0, 0] > 1.3 * held
+    told = watch.show(quiet(0.5, seed=14))
+    assert told["closed"][:, 0].any()
+    assert state["scale"][0, 0] < 1.15 * held
+
+
+def test_the_alarm_channel_smooths_over_two_frames_however_far_apart(
+    watch: Watch, trained: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = quiet(0.01, seed=15)[:1]
+    frame[0, 0] += 20.0
+    before = float(trained["quick"][0])
+    watch.show(frame)
+    smoothed = float(watch.detector.state["quick"][0])
+    raw = Watch()
+    raw.detector.state = {name: array.copy() for name, array in trained.items()}
+    monkeypatch.setattr(c, "QUICK_FRAMES_MIN", 0.0)
+    raw.show(frame)
+    assert smoothed - before == pytest.approx((float(raw.detector.state["quick"][0]) - before) / 2, rel=1e-3)
+
+
 def test_a_slow_ramp_of_some_metrics_against_the_others_opens_long_before_it_is_full() -> None:
     watch = Watch()
     watch.show(quiet(4, shared=3.0))

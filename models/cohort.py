@@ -181,9 +181,11 @@ class Cohort:
         self._learn_interval(rows)
         z = self._learn_baseline(rows, units, elapsed)
         self._anchor(rows, units)
-        told = np.where(state["seen"][rows] > BASELINE_FRAMES, units, np.float32(np.nan))
-        judged = self.detector.advance(rows, np.nan_to_num(elapsed), told)
-        return replace(self._observe(rows, z), judged=judged)
+        return replace(self._observe(rows, z), judged=self._judge(rows, units, elapsed))
+
+    def _judge(self, rows: Index, units: Floats, elapsed: Doubles) -> Judged | None:
+        told = np.where(self.state["seen"][rows] > BASELINE_FRAMES, units, np.float32(np.nan))
+        return self.detector.advance(rows, np.nan_to_num(elapsed), told)
 
     def insert(self, row: int, ts: float, values: Doubles) -> Observed | None:
         """Put a late frame of one node in its place in the window, if it is within the grace.

@@ -11,10 +11,11 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.cohort import Cohort, Index, Observed
+from models.cohort import Index, Observed
 from models.features import FEATURE_NAMES, pool_features
 from models.limits import BASELINE_FRAMES, RANGE_FRAMES, WINDOW_FRAMES
 from models.markov import node_deviation
+from models.training.examples import FeaturesAlone
 from models.training.recording import Recording
 from models.windows import window_statistics
 
@@ -42,7 +43,7 @@ def fleet_law(recording: Recording, nodes: int) -> tuple[Doubles, Doubles]:
     return mean, np.maximum(spread, least)
 
 
-class SideBySide(Cohort):
+class SideBySide(FeaturesAlone):
     """A cohort whose features are those of all :data:`WAYS`, one after the other; ``law`` is that of the fleet."""
 
     law: ClassVar[tuple[Doubles, Doubles]]

@@ -28,6 +28,13 @@ class Telling(Protocol):
         """(row, step) of a failure → the step of its first sign, which is the failure's own if it is sudden."""
 
 
+class FeaturesAlone(Cohort):
+    """The pipeline's cohort without its anomaly detector, which no feature reads: a fifth less to compute."""
+
+    def _judge(self, rows: Index, units: Floats, elapsed: NDArray[np.float64]) -> None:
+        return None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
     """Rows of one part: ``features (n, features)``, ``failed (n,)`` within the horizon, and each row's node and step.
@@ -57,7 +64,7 @@ def examples(
     horizon: int,
     gap: int,
     every: dict[str, int],
-    kind: type[Cohort] = Cohort,
+    kind: type[Cohort] = FeaturesAlone,
 ) -> Iterator[tuple[str, Examples]]:
     """Watch each part's nodes in its own time and label what was seen, once a node is warm.
 
@@ -137,7 +144,7 @@ class _Rows:
 
 
 def watch(
-    recording: Recording, part: Part, samples: Samples, kind: type[Cohort] = Cohort
+    recording: Recording, part: Part, samples: Samples, kind: type[Cohort] = FeaturesAlone
 ) -> Iterator[tuple[int, Index, Observed]]:
     """Each step, the nodes of which a sample came, and what they show; silent ones are left out as in the pipeline."""
     cohort = kind(recording.metrics, recording.counters)

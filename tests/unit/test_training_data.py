@@ -15,7 +15,8 @@ from experiments.fleet import FleetRecording, FleetSpec
 from models.cohort import Cohort
 from models.features import FEATURE_NAMES
 from models.limits import RANGE_FRAMES
-from models.training.examples import Examples, FeaturesAlone, Samples, examples, watch
+from models.training import examples as training
+from models.training.examples import Examples, FeaturesAlone, Samples, examples
 from models.training.recording import PARTS, Part, require_apart, split
 
 HORIZON, GAP = 20, 80
@@ -176,7 +177,7 @@ def test_a_fleet_is_a_recording() -> None:
 def test_without_its_detector_a_cohort_shows_the_same_features() -> None:
     part = Part("train", np.arange(3), 0, 2 * RANGE_FRAMES)
     plain, whole = (
-        [shown for _, _, shown in watch(recording, part, Samples(recording, part.end), kind)]
+        [shown for _, _, shown in training.watch(recording, part, Samples(recording, part.end), kind)]
         for kind, recording in ((FeaturesAlone, Noise(3, [(1, 300)])), (Cohort, Noise(3, [(1, 300)])))
     )
     assert all(one.judged is None for one in plain)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from experiments.policy_lab.cases import CASES, Case, Phase
+from experiments.policy_lab.comparison import simulate
 from experiments.policy_lab.names import KNOWS_TRUTH, POLICIES
 from experiments.policy_lab.policies import Settings
 from experiments.policy_lab.profile import Profile, load_profile, profile_names
 from experiments.policy_lab.runs import BUCKETS, Runs
-from experiments.policy_lab.simulation import simulate
 
 __all__ = [
     "BUCKETS",

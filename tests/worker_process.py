@@ -21,16 +21,17 @@ DEADLINE_S = 120.0
 
 
 def lively_artefact(path: Path) -> Path:
-    """An artefact whose probabilities move, so that incidents open and close on ordinary noise."""
-    random = np.random.default_rng(7)
+    """An artefact whose probabilities move, so that incidents open and close on the noise of ``telemetry_log``.
+
+    One warm mean in twenty is over its threshold; every other feature counts a little.
+    """
     size = len(FEATURE_NAMES)
+    weight = np.random.default_rng(7).normal(size=(1, size)) / 50
+    weight[0, FEATURE_NAMES.index("thermal.high12")] = 40.0
     predictor = Predictor(
-        layers=(
-            Layer(random.normal(size=(8, size)) / 4, np.zeros(8)),
-            Layer(4 * random.normal(size=(1, 8)), np.full(1, 10.0)),
-        ),
+        layers=(Layer(weight, np.full(1, -40.0 * 0.54)),),
         feature_names=FEATURE_NAMES,
-        mean=np.full(size, 0.4),
+        mean=np.zeros(size),
         std=np.ones(size),
         clip=5.0,
         horizon_s=120.0,

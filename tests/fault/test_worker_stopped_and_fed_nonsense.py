@@ -57,7 +57,9 @@ def messages(broker: Broker, topic: str, partition: int = 0) -> list[Message]:
 def expected(broker: Broker, artefact: Path) -> list[list[bytes]]:
     """The assessments of each partition, folded here from the whole log at one go."""
     predictor, incidents = load_artefact(artefact), IncidentSettings()
-    stage = assess_stage({schema_id(SCHEMA): SCHEMA}, Foresight(predictor.probability, predictor.horizon_s), incidents)
+    stage = assess_stage(
+        {schema_id(SCHEMA): SCHEMA}, Foresight(predictor.probability, predictor.horizon_s, predictor.digest), incidents
+    )
     found = []
     for number in range(PARTITIONS):
         log = messages(broker, topics.TELEMETRY, number)

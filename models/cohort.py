@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.detector import Detector, Judged
+from models.detector.arithmetic import ABS_DEVIATION_TO_SD
 from models.features import pool_features, signal_columns
 from models.limits import (
     ANCHOR_FRAMES_MIN,
@@ -41,7 +42,6 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-ABS_DEVIATION_TO_SD: Final = np.float32(1.2533)  # of a normal distribution
 IQR_TO_SD: Final = 1.349
 RANGE_MARGIN: Final = np.float32(0.05)  # of the learned range, on either side
 

@@ -130,6 +130,6 @@ class Models:
         return active, None if shadow is None or shadow.digest == active.digest else shadow
 
     def _named(self, digest: str | None) -> Foresight | None:
-        if digest is None or digest == self._given.digest:
-            return None if digest is None else self._given
-        return self._fetch(digest)
+        if digest is None:
+            return None
+        return self._given if digest == self._given.digest else self._fetch(digest)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Suspicion = Literal["probability", "anomaly"]
+from models.records import IncidentReason
+
 Transition = Literal["opened", "changed", "closed"]
 
 
@@ -43,7 +44,7 @@ class Latch:
     run: int = 0
     told: float = 0.0
     serial: int = 0
-    reason: Suspicion = "probability"
+    reason: IncidentReason = "probability"
 
     def advance(self, probability: float, settings: IncidentSettings, *, anomalous: bool = False) -> Transition | None:
         """Take one assessment; says what became of the incident. The caller names an opened one."""
@@ -69,7 +70,7 @@ class Latch:
         """End the incident that is open; the caller takes its name away once it is told."""
         return self._turn("closed", probability)
 
-    def _because(self, reason: Suspicion, probability: float) -> Transition:
+    def _because(self, reason: IncidentReason, probability: float) -> Transition:
         """Open for a reason, or go on for it."""
         self.reason = reason
         return self._turn("opened" if self.incident is None else "changed", probability)

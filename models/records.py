@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Suspicion = Literal["probability", "anomaly"]
+IncidentReason = Literal["probability", "anomaly"]
 Verdict = Literal["warming", "healthy", "suspect", "failing", "unknown"]
 Action = Literal["CHECKPOINT", "QUARANTINE", "DRAIN", "MIGRATE", "RESIZE", "RESTORE"]
 Stage = Literal["received", "accepted", "staged", "durable", "done", "failed", "expired", "rejected"]
@@ -147,7 +147,7 @@ class Incident:
     probability: float
     deviation: float
     horizon_s: float
-    reason: Suspicion = "probability"
+    reason: IncidentReason = "probability"
     anomaly: float | None = None
     history: bool = False
     evidence: tuple[str, ...] = ()

@@ -14,9 +14,9 @@ from typing import Final, NoReturn
 
 import numpy as np
 
+from connectors.fault_log import COLUMNS, Span, merged
 from experiments.failure_trace.trace import Trace
 
-COLUMNS: Final = ("node", "t_start", "t_end")
 _GZIP: Final = b"\x1f\x8b"
 
 Fault = tuple[str, float, float]
@@ -109,11 +109,8 @@ def _refuse(path: Path, line: int, what: str, cure: str) -> NoReturn:
 
 def _merged(faults: list[Fault]) -> list[Fault]:
     """Faults by start, those of one node apart from each other."""
-    of_node: dict[str, list[Fault]] = defaultdict(list)
-    for name, start, end in sorted(faults, key=lambda fault: (fault[1], fault[2], fault[0])):
-        before = of_node[name]
-        if before and start <= before[-1][2]:
-            before[-1] = (name, before[-1][1], max(before[-1][2], end))
-        else:
-            before.append((name, start, end))
-    return sorted((fault for several in of_node.values() for fault in several), key=lambda fault: (fault[1], fault[0]))
+    of_node: dict[str, list[Span]] = defaultdict(list)
+    for name, start, end in faults:
+        of_node[name].append((start, end))
+    kept = [(name, start, end) for name, spans in of_node.items() for start, end in merged(spans)]
+    return sorted(kept, key=lambda fault: (fault[1], fault[0]))

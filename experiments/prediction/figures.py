@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.fleet.presets import USABLE_LEAD_STEPS
 from experiments.prediction.plan import HORIZON
+from models.training import paired
 from models.training.examples import before
 from models.training.scores import Alarms, Timeline, at_budget, auc, calibration_error, curve
 
@@ -53,18 +54,17 @@ def _finite(threshold: float) -> float | None:
     return round(threshold, 6) if np.isfinite(threshold) else None
 
 
-def node_draws(line: Timeline, seed: int) -> NDArray[np.int64]:
+def node_draws(line: Timeline, seed: int) -> NDArray[np.float64]:
     """How often each node is drawn, ``(draws, nodes)``: a bootstrap over nodes, the same for all predictors."""
-    count = len(line.node)
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS)
+    return paired.node_draws(len(line.node), DRAWS, np.random.default_rng(seed))
 
 
-def interval(found: Alarms, line: Timeline, draws: NDArray[np.int64]) -> list[float]:
+def interval(found: Alarms, line: Timeline, draws: NDArray[np.float64]) -> list[float]:
     """95 % interval of the usable recall: nodes drawn anew, at the same threshold (Efron and Tibshirani 1993)."""
     order = np.argsort(line.node)
     column = order[np.searchsorted(line.node[order], [node for node, _ in found.leads])]
     usable = np.array([lead >= found.usable_lead for _, lead in found.leads], np.float64)
-    weights = draws[:, column].astype(np.float64)
+    weights = draws[:, column]
     recall = (weights @ usable) / np.maximum(weights.sum(axis=1), 1)
     low, high = np.quantile(recall, [0.025, 0.975]).tolist()
     return [round(low, 4), round(high, 4)]

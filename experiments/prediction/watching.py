@@ -12,7 +12,7 @@ from experiments.fleet import FleetRecording
 from experiments.fleet.ceiling import ceiling
 from experiments.prediction.plan import HORIZON, Plan
 from experiments.prediction.predictors import Floats, Scorer
-from models.training.examples import Examples, Samples, examples, watch
+from models.training.examples import Examples, Samples, examples, side_by_side, watch
 from models.training.scores import Timeline
 
 CEILING: Final = "ceiling"
@@ -37,20 +37,10 @@ def learned(plan: Plan, shard: int, told: Told) -> dict[str, Examples]:
 
 def joined(shards: list[dict[str, Examples]], plan: Plan) -> dict[str, Examples]:
     """The rows of all shards together, nodes renumbered so that no two shards share one."""
-    found = {}
-    for part in (*plan.learning_parts(), plan.judging_parts()[0]):
-        rows = [shard.pop(part.name) for shard in shards]
-        offsets = [number * (int(part.nodes.max()) + 1) for number in range(len(rows))]
-        developing = [one.developing for one in rows if one.developing is not None]
-        found[part.name] = Examples(
-            np.concatenate([one.features for one in rows]),
-            np.concatenate([one.failed for one in rows]),
-            np.concatenate([one.node + offset for one, offset in zip(rows, offsets, strict=True)]),
-            np.concatenate([one.step for one in rows]),
-            tuple((n + offset, at) for one, offset in zip(rows, offsets, strict=True) for n, at in one.failures),
-            developing=np.concatenate(developing) if developing else None,
-        )
-    return found
+    return {
+        part.name: side_by_side([shard.pop(part.name) for shard in shards], int(part.nodes.max()) + 1)
+        for part in (*plan.learning_parts(), plan.judging_parts()[0])
+    }
 
 
 def judged(plan: Plan, shard: int, scorers: Mapping[str, Scorer], told: Told) -> dict[str, Timeline]:

@@ -18,7 +18,7 @@ from experiments.fleet.presets import DAY_STEPS, USABLE_LEAD_STEPS, prediction_f
 from experiments.prediction.plan import HORIZON
 from models.cohort import Cohort
 from models.mlp import Predictor
-from models.training.examples import Examples
+from models.training.examples import Examples, before, side_by_side
 from models.training.scores import alarms
 
 #: Added to the seed of a command: a fleet that was trained on, with a small number for its seed, is none to judge by.
@@ -73,14 +73,7 @@ def watch(predictor: Predictor, seed: int) -> Watched:
 def joined(fleets: Sequence[Watched]) -> Watched:
     """Several fleets as one, nodes numbered on."""
     first, apart = fleets[0], max(int(each.seen.node.max()) for each in fleets) + 1
-    failures = [(row + apart * at, step) for at, each in enumerate(fleets) for row, step in each.seen.failures]
-    seen = Examples(
-        features=np.concatenate([each.seen.features for each in fleets]),
-        failed=np.concatenate([each.seen.failed for each in fleets]),
-        node=np.concatenate([each.seen.node + apart * at for at, each in enumerate(fleets)]),
-        step=np.concatenate([each.seen.step for each in fleets]),
-        failures=tuple(failures),
-    )
+    seen = side_by_side([each.seen for each in fleets], apart)
     probability = np.concatenate([each.probability for each in fleets])
     return Watched(probability, seen, first.horizon, first.interval_s, sum(each.cpu_s for each in fleets))
 
@@ -110,14 +103,8 @@ def label(node: Index, step: Index, failures: Sequence[tuple[int, int]], horizon
 
     Failures of nodes that were not yet warm, which nobody could foresee, are left out.
     """
-    failed = np.zeros(len(node), np.bool_)
-    own = []
-    for row, at in sorted(failures):
-        steps = step[node == row]
-        failed |= (node == row) & (step < at) & (step >= at - horizon)
-        if len(steps) and steps.min() < at:
-            own.append((row, at))
-    return Examples(np.empty((len(node), 0), np.float32), failed, node, step, tuple(own))
+    own = [(row, at) for row, at in sorted(failures) if (step[node == row] < at).any()]
+    return Examples(np.empty((len(node), 0), np.float32), before(node, step, failures, horizon), node, step, tuple(own))
 
 
 def figures(watched: Watched, threshold: float) -> dict[str, Any]:

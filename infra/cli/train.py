@@ -160,6 +160,8 @@ def _telling(progress: Progress) -> Told:
 def _train(
     options: argparse.Namespace, material: Material, progress: Progress
 ) -> tuple[Predictor, dict[str, dict[str, Any]], dict[str, Any]]:
+    import numpy as np
+
     from models.features import FEATURE_NAMES
     from models.limits import WINDOW_FRAMES
     from models.training.fit import Recipe, fit
@@ -189,7 +191,9 @@ def _train(
     progress.update(fitting, completed=recipe.epochs)
     sizes = {part.name: _size(part, (held | {"test": test})[part.name]) for part in material.parts}
     said = predictor.probability(test.features)
-    figures = score(said, test, material.horizon) | uncertainty(said, test, material.horizon, options.seed)
+    figures = score(said, test, material.horizon) | uncertainty(
+        said, test, material.horizon, np.random.default_rng(options.seed)
+    )
     return predictor, sizes, figures
 
 

@@ -6,6 +6,7 @@ its *transitions*. Their weighted sum is the anomaly score; it has a threshold o
 latches an incident that only recovery opens.
 """
 
-from models.detector.detector import Detector, Judged
+from models.detector.alarm import Judged
+from models.detector.detector import Detector
 
 __all__ = ["Detector", "Judged"]

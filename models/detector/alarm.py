@@ -16,7 +16,7 @@ State = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Judged:
     """What one frame of each of some nodes shows; all ``(rows,)``."""
 
     score: Floats  # for ranking: without unit, higher is worse
@@ -27,7 +27,7 @@ class Alarm:
     closed: Flags  # with this frame
 
 
-def judge(state: State, rows: Index, dt: Doubles, score: Floats, near: Floats, learn_s: float) -> Alarm:
+def judge(state: State, rows: Index, dt: Doubles, score: Floats, near: Floats, learn_s: float) -> Judged:
     """Compare the score with the threshold, open and close incidents, and let the threshold learn."""
     quick_s = np.maximum(c.QUICK_S, c.QUICK_FRAMES_MIN * state["pace"][rows])
     quick = state["quick"][rows] + weight(dt, quick_s)[:, 0] * (score - state["quick"][rows])
@@ -41,7 +41,7 @@ def judge(state: State, rows: Index, dt: Doubles, score: Floats, near: Floats, l
     opened, closed = _latch(state, rows, dt, near, over, drifting, settled)
     _learn_threshold(state, rows, dt, quick, learn_s)
     held = np.where(state["open"][rows], np.float32(c.OPEN_WEIGHT) * bar, np.float32(0.0))
-    return Alarm(
+    return Judged(
         score=quick + np.float32(c.SLOW_WEIGHT) * slow + held,
         anomaly=np.where(armed, quick / np.maximum(bar, np.float32(1e-6)), np.float32(np.nan)),
         alarm=over | opened,

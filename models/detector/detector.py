@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.detector import constants as c
-from models.detector.alarm import Alarm, judge
+from models.detector.alarm import Judged, judge
 from models.detector.arithmetic import ABS_DEVIATION_TO_SD, Doubles, Flags, Floats, move_quantile, pool, weight
 from models.detector.residual import add_products, in_units, residual_matrix, residuals
 from models.detector.transitions import surprises
 from models.limits import MARKOV_STATES
 
 Index = NDArray[np.intp]
-
-Judged = Alarm
 
 
 class Detector:

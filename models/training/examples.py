@@ -58,6 +58,24 @@ class Examples:
         return self.failed if self.developing is None else self.developing
 
 
+def side_by_side(parts: Sequence[Examples], nodes: int) -> Examples:
+    """Rows of several recordings as one, the nodes of each counted ``nodes`` further on than those before."""
+
+    def moved(name: str) -> tuple[tuple[int, int], ...]:
+        return tuple((node + nodes * k, at) for k, part in enumerate(parts) for node, at in getattr(part, name))
+
+    developing = [part.developing for part in parts if part.developing is not None]
+    return Examples(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.failed for part in parts]),
+        np.concatenate([part.node + nodes * k for k, part in enumerate(parts)]),
+        np.concatenate([part.step for part in parts]),
+        moved("failures"),
+        moved("later"),
+        np.concatenate(developing) if len(developing) == len(parts) else None,
+    )
+
+
 def examples(
     recording: Recording,
     parts: Sequence[Part],

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.training.examples import Examples
-from models.training.scores import CLOSE_FRAMES, USABLE_LEAD, episodes, within_budget
+from models.training.scores import USABLE_LEAD, Alarms, within_budget
 
 Doubles = NDArray[np.float64]
 
@@ -51,18 +51,16 @@ def sums(
     count = len(nodes)
 
     def by_node(values: Doubles, at: NDArray[np.intp], size: int) -> Doubles:
-        found: Doubles = np.asarray(np.bincount(place * size + at, values, count * size), np.float64).reshape(
-            count, size
-        )
-        return found
+        added: Doubles = np.asarray(np.bincount(place * size + at, values, count * size), np.float64)
+        return added.reshape(count, size)
 
     none = np.zeros(len(place), np.intp)
     bins = np.minimum((probability * _BINS).astype(np.intp), _BINS - 1)
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, _RANKS + 1)))
     ranks = np.searchsorted(edges, probability).astype(np.intp)
     failed = seen.failed.astype(np.float64)
-    threshold = within_budget(probability, seen, budget, horizon).threshold
-    foreseen, failures = _foreseen(probability, seen, nodes, threshold, usable_lead)
+    found = within_budget(probability, seen, budget, horizon)
+    foreseen, failures = _foreseen(found, nodes, usable_lead)
     return Sums(
         rows=by_node(np.ones(len(place)), none, 1)[:, 0],
         squared=by_node((probability - failed) ** 2, none, 1)[:, 0],
@@ -71,24 +69,21 @@ def sums(
         negative=by_node(1 - failed, ranks, len(edges)),
         foreseen=foreseen,
         failures=failures,
-        threshold=threshold,
+        threshold=found.threshold,
     )
 
 
-def _foreseen(
-    probability: Doubles, seen: Examples, nodes: NDArray[np.intp], threshold: float, usable_lead: int
-) -> tuple[Doubles, Doubles]:
+def _foreseen(found: Alarms, nodes: NDArray[np.intp], usable_lead: int) -> tuple[Doubles, Doubles]:
     """By node: failures with an alarm at least ``usable_lead`` intervals ahead, and all of them."""
-    alarms: dict[int, list[tuple[int, int]]] = {}
-    for one in episodes(probability, seen, threshold):
-        alarms.setdefault(one.node, []).append((one.start, one.last))
-    foreseen, failures = np.zeros(len(nodes)), np.zeros(len(nodes))
-    for node, at in seen.failures:
-        place = int(np.searchsorted(nodes, node))
-        failures[place] += 1
-        leads = [at - start for start, last in alarms.get(node, ()) if start < at <= last + CLOSE_FRAMES]
-        foreseen[place] += max(leads, default=0) >= usable_lead
-    return foreseen, failures
+    place = np.searchsorted(nodes, np.array([node for node, _ in found.leads], np.intp))
+    usable = np.array([lead >= usable_lead for _, lead in found.leads], np.float64)
+    failures = np.bincount(place, minlength=len(nodes)).astype(np.float64)
+    return np.asarray(np.bincount(place, usable, len(nodes)), np.float64), failures
+
+
+def node_draws(nodes: int, draws: int, random: np.random.Generator) -> Doubles:
+    """How often each node is drawn, ``(draws, nodes)``: as many nodes as there are, with replacement."""
+    return random.multinomial(nodes, np.full(nodes, 1 / nodes), draws).astype(np.float64)
 
 
 def figures(found: Sums, weights: Doubles) -> dict[str, Doubles]:
@@ -105,10 +100,10 @@ def figures(found: Sums, weights: Doubles) -> dict[str, Doubles]:
     }
 
 
-def compared(a: Sums, b: Sums, seed: int) -> dict[str, dict[str, Any]]:
+def compared(a: Sums, b: Sums, random: np.random.Generator) -> dict[str, dict[str, Any]]:
     """Each figure of both, ``a`` minus ``b``, its 95 % interval, and which is better; None where it cannot be told."""
     count = len(a.rows)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
+    draws = node_draws(count, DRAWS, random)
     once = np.ones((1, count))
     result = {}
     whole, drawn = [figures(one, once) for one in (a, b)], [figures(one, draws) for one in (a, b)]

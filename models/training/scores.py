@@ -76,11 +76,6 @@ class Timeline:
         return least
 
 
-def episodes(probability: Doubles, seen: Examples, threshold: float) -> list[Episode]:
-    """The alarms that a threshold gives, by the rule of the pipeline's incidents."""
-    return latched(Timeline.of(probability, seen), threshold)
-
-
 def latched(line: Timeline, threshold: float) -> list[Episode]:
     """The incidents of a timeline: all nodes side by side through the same steps as ``models.incident.Latch``."""
     able = np.flatnonzero((line.probability >= threshold).sum(axis=0) >= OPEN_FRAMES)

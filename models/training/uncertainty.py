@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.training.examples import Examples
-from models.training.paired import DRAWS, figures, sums
+from models.training.paired import DRAWS, figures, node_draws, sums
 
 Doubles = NDArray[np.float64]
 
@@ -17,12 +17,11 @@ BUDGET: Final = 0.05
 _BINS: Final = 10
 
 
-def uncertainty(probability: Doubles, seen: Examples, horizon: int, seed: int) -> dict[str, Any]:
+def uncertainty(probability: Doubles, seen: Examples, horizon: int, random: np.random.Generator) -> dict[str, Any]:
     """``ci95`` of figures by a bootstrap over nodes, and ``reliability``: what each bin said and what came of it."""
     nodes = np.unique(seen.node)
     found = sums(probability, seen, nodes, horizon, BUDGET)
-    count = len(nodes)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
+    draws = node_draws(len(nodes), DRAWS, random)
     bounds = {
         name: [round(bound, 5) for bound in np.quantile(drawn, [0.025, 0.975]).tolist()]
         for name, drawn in figures(found, draws).items()

@@ -17,7 +17,6 @@ from models.training.scores import (
     auc,
     calibration_error,
     curve,
-    episodes,
     judged,
     latched,
     score,
@@ -41,26 +40,26 @@ def quiet(length: int, *high: range) -> list[float]:
 
 def test_an_alarm_opens_at_the_third_frame_over() -> None:
     p, seen = story({4: quiet(50, range(10, 12), range(20, 30))})
-    assert episodes(p, seen, 0.5) == [Episode(4, 22, 29)]
+    assert latched(Timeline.of(p, seen), 0.5) == [Episode(4, 22, 29)]
 
 
 def test_a_short_dip_does_not_end_an_alarm_and_a_long_one_does() -> None:
     p, seen = story({0: quiet(120, range(10, 20), range(40, 50), range(90, 100))})
-    assert episodes(p, seen, 0.5) == [Episode(0, 12, 49), Episode(0, 92, 99)]
+    assert latched(Timeline.of(p, seen), 0.5) == [Episode(0, 12, 49), Episode(0, 92, 99)]
 
 
 def test_nodes_are_kept_apart_whatever_the_order_of_rows() -> None:
     p, seen = story({0: quiet(50, range(48, 50)), 1: quiet(50, range(1))})
-    assert episodes(p, seen, 0.5) == []
+    assert latched(Timeline.of(p, seen), 0.5) == []
     order = np.random.default_rng(0).permutation(len(p))
     mixed = Examples(seen.features, seen.failed[order], seen.node[order], seen.step[order], ())
     p, _ = story({0: quiet(50, range(10, 20)), 1: quiet(50)})
-    assert episodes(p[order], mixed, 0.5) == [Episode(0, 12, 19)]
+    assert latched(Timeline.of(p[order], mixed), 0.5) == [Episode(0, 12, 19)]
 
 
 def test_a_node_with_too_few_rows_has_no_alarm() -> None:
     p, seen = story({0: [0.9, 0.9]})
-    assert episodes(p, seen, 0.5) == []
+    assert latched(Timeline.of(p, seen), 0.5) == []
 
 
 def test_alarms_are_scored_by_what_came_of_them() -> None:

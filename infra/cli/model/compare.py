@@ -104,7 +104,7 @@ def compare(a: Predictor, b: Predictor, spec: FleetSpec, steps: int = STEPS) -> 
             "usable_lead_intervals": lead,
             "false_episodes_per_node_day": BUDGET,
         },
-        "figures": compared(found[0], found[1], spec.seed),
+        "figures": compared(found[0], found[1], np.random.default_rng(spec.seed)),
     }
 
 
@@ -116,7 +116,7 @@ def _watch(
 
     from experiments.fleet import FleetRecording
     from models.limits import WINDOW_FRAMES
-    from models.training.examples import examples
+    from models.training.examples import examples, side_by_side
     from models.training.recording import Part
 
     part = Part("test", np.arange(spec.nodes), 0, steps)
@@ -129,32 +129,8 @@ def _watch(
             if horizon not in watched:
                 [(_, watched[horizon])] = examples(FleetRecording(fleet), (part,), horizon, horizon + WINDOW_FRAMES, {})
             said[k].append(pair[k].probability(watched[horizon].features))
-            seen[k].append(_without_features(watched[horizon], number * spec.nodes))
-    return [_joined(some) for some in seen], [np.concatenate(some) for some in said]
-
-
-def _without_features(rows: Examples, first: int) -> Examples:
-    """The rows with nodes counted from ``first``."""
-    moved: dict[str, Any] = {
-        name: tuple((node + first, at) for node, at in getattr(rows, name))
-        for name in ("failures", "later")
-        if hasattr(rows, name)
-    }
-    return replace(rows, features=rows.features[:, :0].copy(), node=rows.node + first, **moved)
-
-
-def _joined(some: list[Examples]) -> Examples:
-    import numpy as np
-
-    arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(one, name) for one in some]) for name in ("features", "failed", "node", "step")
-    }
-    told: dict[str, Any] = {
-        name: tuple(pair for one in some for pair in getattr(one, name))
-        for name in ("failures", "later")
-        if hasattr(some[0], name)
-    }
-    return type(some[0])(**arrays, **told)
+            seen[k].append(replace(watched[horizon], features=watched[horizon].features[:, :0].copy()))
+    return [side_by_side(some, spec.nodes) for some in seen], [np.concatenate(some) for some in said]
 
 
 def verdict(figures: Mapping[str, Mapping[str, Any]]) -> str:

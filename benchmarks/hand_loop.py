@@ -21,8 +21,8 @@ from connectors.kafka import topics
 from connectors.kafka.log import read_tail, reader
 from connectors.kafka.schemas import SchemaTable
 from infra import clock
+from infra.wiring import foresight_of
 from models.assessment import Assessor
-from models.foresight import Foresight
 from models.incident import IncidentSettings
 from models.records import Incident
 from models.telemetry import Unreadable
@@ -32,13 +32,11 @@ Work = Callable[[list[Any]], list[tuple[str, bytes, bytes]]]
 
 def full_job(brokers: str) -> Work:
     """Decode, assess, encode: what the worker's fold does."""
-    predictor = load_artefact()
     with reader(brokers) as consumer:
         table = SchemaTable(consumer, clock.monotonic)
         schemas = {schema_id: table[schema_id] for schema_id in _ids(consumer)}
     decoder = FrameDecoder(schemas)
-    foresight = Foresight(predictor.probability, predictor.horizon_s)
-    assessor = Assessor(topics.TELEMETRY, 0, foresight, IncidentSettings())
+    assessor = Assessor(topics.TELEMETRY, 0, foresight_of(load_artefact()), IncidentSettings())
 
     def work(messages: list[Any]) -> list[tuple[str, bytes, bytes]]:
         concluded = assessor.apply([(m.offset(), decoder.decode(m.value())) for m in messages])

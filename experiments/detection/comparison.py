@@ -15,6 +15,7 @@ from experiments.detection.peers import scores
 from experiments.detection.protocol import (
     DAY_S,
     Scored,
+    events,
     lowest_threshold,
     mean,
     score_machine,
@@ -46,17 +47,13 @@ def compare(folder: Folder, seed: int = 1, progress: Progress = lambda done: Non
         "folder": folder.name,
         "interval_s": folder.interval_s,
         "machines": [run.machine.name for run in runs],
-        "events": sum(_events(run.machine) for run in runs),
+        "events": sum(len(events(run.machine.label)) for run in runs),
         "machine_days": round(sum(len(m.label) for m in folder.machines) * folder.interval_s / DAY_S, 2),
         "methods": methods,
         "lasting": _lasting(runs, folder.interval_s),
         "false_by_the_hour_per_day": round(float(np.mean([_hourly(run, folder.interval_s) for run in runs])), 4),
         "quiet_false_per_day": round(float(np.mean([_quiet(run, folder.interval_s) for run in runs])), 4),
     }
-
-
-def _events(machine: Machine) -> int:
-    return int((np.diff(machine.label.astype(np.int8), prepend=0) == 1).sum())
 
 
 def _ours(run: Run, interval_s: float) -> Scored:

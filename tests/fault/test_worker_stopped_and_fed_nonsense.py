@@ -20,7 +20,7 @@ from connectors.kafka import topics
 from connectors.kafka.log import bounds, read_range, reader
 from connectors.kafka.snapshots import Snapshot, slices
 from infra.broker.embedded import Broker
-from models.foresight import Foresight
+from infra.wiring import foresight_of
 from models.incident import IncidentSettings
 from models.records import Assessment, Counts, Frame
 from streams.agents.assess import assess_stage
@@ -56,10 +56,8 @@ def messages(broker: Broker, topic: str, partition: int = 0) -> list[Message]:
 
 def expected(broker: Broker, artefact: Path) -> list[list[bytes]]:
     """The assessments of each partition, folded here from the whole log at one go."""
-    predictor, incidents = load_artefact(artefact), IncidentSettings()
-    stage = assess_stage(
-        {schema_id(SCHEMA): SCHEMA}, Foresight(predictor.probability, predictor.horizon_s, predictor.digest), incidents
-    )
+    schemas = {schema_id(SCHEMA): SCHEMA}
+    stage = assess_stage(schemas, foresight_of(load_artefact(artefact)), IncidentSettings())
     found = []
     for number in range(PARTITIONS):
         log = messages(broker, topics.TELEMETRY, number)

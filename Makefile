@@ -22,7 +22,7 @@ $(VENV)/setup.stamp: $(PINS)
 
 $(VENV)/dev.stamp: $(PINS)
 	@echo "installing forestall and all that develops it into $(VENV)" >&2
-	@infra/deploy/install.sh train,influx,web,gpu,lab,dev
+	@infra/deploy/install.sh train,influx,web,gpu,lab,frameworks,dev
 	@touch $(VENV)/setup.stamp $@
 
 test: dev ## run the tests (ARGS=tests/unit for some of them)

@@ -111,6 +111,13 @@ class Agent(Section):
     directory: Path | None = None
 
 
+class Signing(Section):
+    """The private key that commands are signed with (a file, or the folder of ``signing.key``), and the keyring."""
+
+    key: Path | None = None
+    keyring: Path | None = None
+
+
 class Web(Section):
     """Where the live page is served."""
 
@@ -129,6 +136,7 @@ class Settings(Section):
     policy: Policy = Policy()
     worker: Worker = Worker()
     agent: Agent = Agent()
+    signing: Signing = Signing()
     web: Web = Web()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     import faust
 
+    from connectors.signing import FileSealer, Keyring
     from models.foresight import Fetch, Foresight
     from models.mlp import Predictor
     from models.policy_settings import PolicySettings
@@ -96,6 +98,24 @@ def fetching(brokers: str) -> Fetch:
     return fetch
 
 
+def keyring_of(settings: Settings, say: Callable[[str], None]) -> Keyring:
+    """The keyring that a cluster agent trusts; ``WrongUse`` when there is none."""
+    from connectors.signing import Keyring
+    from infra.keys import key_files
+
+    return Keyring(key_files(settings).keyring, say)
+
+
+def command_sealer(settings: Settings) -> FileSealer | None:
+    """What signs a worker's commands; None at level observe, which gives none; ``WrongUse`` without a usable key."""
+    from connectors.signing import FileSealer
+    from infra.keys import key_files
+
+    if settings.policy.level == "observe":
+        return None
+    return FileSealer(key_files(settings), log.warning)
+
+
 def worker_app(settings: Settings, brokers: str) -> faust.App:
     """The Faust app of a worker on these brokers, with the artefact that the settings name."""
     from connectors.kafka import topics
@@ -126,7 +146,7 @@ def worker_app(settings: Settings, brokers: str) -> faust.App:
         WorkerParts(
             stages=(
                 assess_stage(schemas, foresight, incidents, fetching(brokers)),
-                decide_stage(policy_settings(settings)),
+                decide_stage(policy_settings(settings), command_sealer(settings)),
             ),
             owner=lambda lanes: Owner(lanes, open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS)),
             now=clock.now,

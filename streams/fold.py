@@ -52,15 +52,29 @@ class Fold(Protocol):
         ...
 
 
+class Sealer(Protocol):
+    """Signs the ordered outputs of a stage and chains them, one to the next of their partition."""
+
+    def seal(self, previous: bytes | None, value: bytes) -> bytes:
+        """Seal a fresh output; ``previous`` is the one before it as it stands on the output, None for the first."""
+        ...
+
+    def holds(self, value: bytes) -> bool:
+        """Whether a record of the output was sealed by us, whatever became of the key since."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One fold for each partition of ``source``; its ordered outputs go to ``output``.
 
     ``restore`` makes the fold of a partition from a snapshot's bytes, or afresh from None. ``place_of`` reads from an
-    output's value where it stands, or None for a record that is not the stage's.
+    output's value where it stands, or None for a record that is not the stage's. ``seal`` signs the ordered outputs as
+    they are written; the fold knows nothing of it.
     """
 
     source: str
     output: str
     restore: Callable[[int, bytes | None], Fold]
     place_of: Callable[[bytes], Place | None]
+    seal: Sealer | None = None

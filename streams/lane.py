@@ -14,7 +14,7 @@ from typing import Final
 
 from confluent_kafka import Consumer
 
-from connectors.kafka.log import bounds, read_tail
+from connectors.kafka.log import bounds, read_range
 from connectors.kafka.publisher import Outgoing, Publisher
 from connectors.kafka.snapshots import Snapshot, read_newest, slices
 from streams.batch import Batch, Partition
@@ -47,11 +47,15 @@ class _Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a lane starts from: the fold, the next input offset and what the output already holds."""
+    """What a lane starts from: the fold, the next input offset and what the output already holds.
+
+    ``last`` is the output's record at ``published`` as it stands there, None where there is none or nothing is sealed.
+    """
 
     fold: Fold
     next_offset: int
     published: Place
+    last: bytes | None = None
 
 
 def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) -> Restored:
@@ -59,14 +63,11 @@ def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) 
     source = Partition(stage.source, number)
     low, _ = bounds(consumer, *source)
     snapshot = read_newest(consumer, snapshot_topic, stage.source, number)
-    tail = (
-        stage.place_of(message.value() or b"") for message in read_tail(consumer, stage.output, number, TAIL_RECORDS)
-    )
-    published = max((place for place in tail if place is not None), default=NOTHING)
+    published, last = published_on(consumer, stage, number)
     if snapshot is None:
         if published != NOTHING and low > 0:
             log.warning("%s/%s has outputs but no snapshot: all is learned anew from offset %s", *source, low)
-        return Restored(stage.restore(number, None), low, published)
+        return Restored(stage.restore(number, None), low, published, last)
     try:
         fold = stage.restore(number, snapshot.state)
     except ValueError as wrong:
@@ -76,7 +77,29 @@ def restore(consumer: Consumer, stage: Stage, number: int, snapshot_topic: str) 
         ) from wrong
     if snapshot.next_offset < low:
         log.warning("%s/%s: records %s to %s are gone unread", *source, snapshot.next_offset, low - 1)
-    return Restored(fold, max(low, snapshot.next_offset), published)
+    return Restored(fold, max(low, snapshot.next_offset), published, last)
+
+
+def published_on(consumer: Consumer, stage: Stage, number: int) -> tuple[Place, bytes | None]:
+    """The highest place that the output holds of ours, and the record there where the stage seals.
+
+    Of a sealed stage only records that it has sealed count: one that somebody else has put there must neither silence
+    the lane nor enter its chain. Where the tail has none, what lies before it is read.
+    """
+    low, high = bounds(consumer, stage.output, number)
+    reach = TAIL_RECORDS
+    while True:
+        start = max(low, high - reach)
+        values = [message.value() or b"" for message in read_range(consumer, stage.output, number, start, high)]
+        places = [(place, value) for value in values if (place := stage.place_of(value)) is not None]
+        if stage.seal is None:
+            return max((place for place, _ in places), default=NOTHING), None
+        for place, value in sorted(places, key=lambda pair: pair[0], reverse=True):
+            if stage.seal.holds(value):
+                return place, value
+        if start == low:
+            return NOTHING, None
+        reach *= 10
 
 
 class Lane:
@@ -96,6 +119,7 @@ class Lane:
         self.fold = restored.fold
         self.next_offset = restored.next_offset
         self.published = restored.published
+        self._last = restored.last
         self._publisher = publisher
         self._snapshot_topic = snapshot_topic
         self._unconfirmed: deque[_Unconfirmed] = deque()
@@ -118,7 +142,7 @@ class Lane:
         self._write([o for o in outputs if isinstance(o, Ordered)], [o for o in outputs if isinstance(o, Outgoing)])
 
     def _write(self, ordered: list[Ordered], repeatable: list[Outgoing]) -> None:
-        fresh = [(o.key, o.value) for o in ordered if o.place > self.published]
+        fresh = [(o.key, self._sealed(o.value)) for o in ordered if o.place > self.published]
         if ordered:
             self.published = max(self.published, ordered[-1].place)
         if not fresh and not repeatable:
@@ -129,6 +153,12 @@ class Lane:
             self._publisher.publish_in_order(self.stage.output, self.source.number, fresh, pending.confirm)
         for outgoing in repeatable:
             self._publisher.publish(outgoing, pending.confirm)
+
+    def _sealed(self, value: bytes) -> bytes:
+        if self.stage.seal is None:
+            return value
+        self._last = self.stage.seal.seal(self._last, value)
+        return self._last
 
     def confirmed(self) -> bool:
         """Whether every output so far is safe on the log."""

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from signing_keys import keyring_setting, sealed
 
-from connectors.codecs.records import decode_event, decode_inventory, encode_command
+from connectors.codecs.records import decode_event, decode_inventory
 from connectors.kafka.topics import COMMAND, EVENT, INVENTORY
 from models.records import Action, Cause, Command, Event, InventoryNode, Outcome, Progress, Reason, command_id
 
@@ -85,6 +86,7 @@ class Cluster:
         """Start the cluster agent of ``node``."""
         words = [str(FORESTALL), "agent", "--node", node, "--job-spec", str(self.spec), *role]
         words += ["--directory", str(self.directory / node), "--brokers", self.brokers]
+        words += ["--set", keyring_setting()]
         with (self.directory / f"{node}.log").open("ab") as log:
             self.agents[node] = subprocess.Popen(words, stdout=log, stderr=log)
         return self.agents[node]
@@ -118,7 +120,7 @@ class Cluster:
 
     def send(self, command: Command) -> None:
         """Put a command that was made on the log, perhaps again."""
-        self._producer.send(COMMAND, key=self.job.encode(), value=encode_command(command)).get(timeout=10)
+        self._producer.send(COMMAND, key=self.job.encode(), value=sealed(command)).get(timeout=10)
 
     def outcomes(self, command: Command) -> list[Outcome]:
         """Return what came of a command so far."""

@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from connectors.kafka.topic_specs import TopicSpec
+    from connectors.signing import KeyFolder
     from infra.broker.embedded import Broker
     from infra.settings import Settings
 
@@ -56,6 +57,14 @@ def topics(broker: Broker, settings: Settings) -> tuple[TopicSpec, ...]:
     with admin_client(broker.bootstrap) as client:
         apply_topics(client, specs)
     return specs
+
+
+@pytest.fixture(scope="session")
+def keys() -> KeyFolder:
+    """The session's key folder: what workers of tests sign with and agents of tests trust."""
+    from signing_keys import shared_keys
+
+    return shared_keys()
 
 
 @pytest.fixture(scope="session")

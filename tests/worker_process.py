@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from signing_keys import signing_settings
 
 from connectors.artefacts import save_artefact
 from connectors.kafka.log import bounds, partition_count, read_range, reader
@@ -42,11 +43,11 @@ def lively_artefact(path: Path) -> Path:
 
 
 class WorkerProcess:
-    """``forestall worker`` with settings of its own and a log file."""
+    """``forestall worker`` with settings of its own, the session's keys, and a log file."""
 
     def __init__(self, brokers: str, log: Path, *assignments: str) -> None:
         command = [sys.executable, "-m", "infra.cli.main", "worker", "--brokers", brokers]
-        for assignment in assignments:
+        for assignment in (*signing_settings(), *assignments):
             command += ["--set", assignment]
         self.log = log
         with log.open("ab") as out:

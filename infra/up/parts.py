@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from infra.settings import Settings, assignments
+from connectors.signing import KeyFolder
+from infra.settings import Settings, Signing, assignments
 from infra.supervisor import Part
 from infra.up.plan import JOB, RANKS, Plan
 
@@ -21,15 +22,18 @@ Listener = Callable[[str, str], None]
 
 
 def command(settings: Settings, bootstrap: str, *words: str) -> tuple[str, ...]:
-    """A command of ours with this run's settings."""
-    given = [word for text in assignments(settings) for word in ("--set", text)]
+    """A command of ours with this run's settings, but for the keys: each part is told of those that are its own."""
+    given = [
+        word for text in assignments(settings.model_copy(update={"signing": Signing()})) for word in ("--set", text)
+    ]
     return (*_PYTHON, "infra.cli.main", *words, "--brokers", bootstrap, *given)
 
 
-def worker(plan: Plan, settings: Settings, bootstrap: str) -> Part:
-    """The worker; who replays puts the ticks itself."""
+def worker(plan: Plan, settings: Settings, bootstrap: str, keys: KeyFolder) -> Part:
+    """The worker, which signs; who replays puts the ticks itself."""
     ticks = ("--set", "worker.ticks=source") if plan.replay is not None else ()
-    return Part(WORKER, (*command(settings, bootstrap, "worker"), *ticks))
+    signing = ("--set", f"signing.key={keys.key}", "--set", f"signing.keyring={keys.keyring}")
+    return Part(WORKER, (*command(settings, bootstrap, "worker"), *ticks, *signing))
 
 
 def producers(plan: Plan, settings: Settings, bootstrap: str, listen: Listener, *, with_history: bool) -> list[Part]:
@@ -57,8 +61,8 @@ def _producer(
     )
 
 
-def cluster_agents(plan: Plan, settings: Settings, bootstrap: str, directory: Path) -> list[Part]:
-    """A cluster agent for each node that runs a rank, and for each spare."""
+def cluster_agents(plan: Plan, settings: Settings, bootstrap: str, directory: Path, keys: KeyFolder) -> list[Part]:
+    """A cluster agent for each node that runs a rank, and for each spare; they know the public keys alone."""
     if not plan.with_job:
         return []
     spec = job_file(directory)
@@ -70,6 +74,7 @@ def cluster_agents(plan: Plan, settings: Settings, bootstrap: str, directory: Pa
             (
                 *command(settings, bootstrap, "agent", "--node", node),
                 *("--job-spec", str(spec), "--directory", str(directory / "agents" / node)),
+                *("--set", f"signing.keyring={keys.keyring}"),
                 *role,
             ),
             nice=JOB_NICE,

@@ -20,6 +20,7 @@ from infra.broker import runs
 from infra.broker.embedded import Broker, embedded_broker
 from infra.broker.locate import own_brokers
 from infra.cli.topics import specs_of
+from infra.keys import ready_keys
 from infra.observer.reader import last_counts, log_ends
 from infra.settings import PREFIX, Settings
 from infra.supervisor import sweep
@@ -74,7 +75,8 @@ def _place(broker: Broker, settings: Settings, terminal: Terminal) -> Place:
     fresh = all(state.state == "created" for state in states)
     begin = {} if fresh else _ends(broker.bootstrap)
     before = Baseline.of_counts(last_counts(broker.bootstrap, begin).values())
-    return Place(broker, directory, _environment(), begin, before, fresh)
+    keys = ready_keys(settings, broker.run, clock.now())
+    return Place(broker, directory, _environment(), begin, before, fresh, keys)
 
 
 def _tell_topics(states: list[TopicState], terminal: Terminal) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import ForestallError
+from connectors.signing import KeyFolder
 from infra import clock
 from infra.broker.embedded import Broker
 from infra.observer import LogRecord, Observer, View
@@ -38,7 +39,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run happens: its broker, its folder, the environment of its parts, and what was counted before it."""
+    """Where a run happens: broker, folder, the environment of its parts, what was counted before it, and its keys."""
 
     broker: Broker
     directory: Path
@@ -46,6 +47,7 @@ class Place:
     begin: dict[tuple[str, int], int]
     before: summary.Baseline
     fresh: bool
+    keys: KeyFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,10 @@ class Session:
 
     def _start_parts(self) -> None:
         plan, settings, bootstrap = self._plan, self._settings, self._place.broker.bootstrap
-        agents = parts.cluster_agents(plan, settings, bootstrap, self._place.directory)
+        agents = parts.cluster_agents(plan, settings, bootstrap, self._place.directory, self._place.keys)
         self._agents = [part.name for part in agents]
         producers = parts.producers(plan, settings, bootstrap, self._listen, with_history=self._place.fresh)
-        for part in (parts.worker(plan, settings, bootstrap), *producers, *agents):
+        for part in (parts.worker(plan, settings, bootstrap, self._place.keys), *producers, *agents):
             self._supervisor.start(part)
         self._terminal.say("started", ", ".join(self._supervisor.names))
 

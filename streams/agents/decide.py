@@ -18,7 +18,7 @@ from models.records import Cause
 from streams.agents.assess import place_of
 from streams.batch import Batch, Partition
 from streams.dead_letter import dead_letter
-from streams.fold import Fold, Ordered, Output, Place, Stage
+from streams.fold import Fold, Ordered, Output, Place, Sealer, Stage
 
 
 class DecideFold:
@@ -56,10 +56,10 @@ class DecideFold:
         ]
 
 
-def decide_stage(settings: PolicySettings) -> Stage:
-    """The stage from the decision log to commands."""
+def decide_stage(settings: PolicySettings, seal: Sealer | None = None) -> Stage:
+    """The stage from the decision log to commands, which ``seal`` signs."""
 
     def restore(partition: int, state: bytes | None) -> Fold:
         return DecideFold(partition, initial_state(settings) if state is None else from_bytes(state, settings))
 
-    return Stage(topics.EVENT, topics.COMMAND, restore, place_of)
+    return Stage(topics.EVENT, topics.COMMAND, restore, place_of, seal)

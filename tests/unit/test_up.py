@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from connectors.errors import WrongUse
+from connectors.signing import KeyFolder
 from infra.cli import up
 from infra.observer.account import account, acting_cost_s, own_start_s
 from infra.observer.record import LogRecord
@@ -30,6 +31,8 @@ from models.ledger import ledger
 from models.policy_settings import PolicySettings
 from models.records import Cause, Counts, Incident, Membership
 from tests.observed_story import ALARM_S, BAD, BEGAN, JOB, SPARE, assessment, command, outcome, rescue
+
+KEYS = KeyFolder.at(Path("/run/keys"))
 
 
 def plan(source: str = "fleet,host", **given: Any) -> Plan:
@@ -135,13 +138,14 @@ def test_the_demonstration_may_migrate_unless_somebody_set_the_level() -> None:
 
 
 def words_of(settings: Settings | None = None, **given: Any) -> list[str]:
-    return list(worker(plan(**given), settings or Settings(), "127.0.0.1:9").command)
+    return list(worker(plan(**given), settings or Settings(), "127.0.0.1:9", KEYS).command)
 
 
 def test_a_part_gets_the_brokers_and_every_setting_that_differs() -> None:
     words = words_of(load(None, ["policy.theta=0.6", "incident.open_frames=4"]))
     assert words[words.index("--brokers") + 1] == "127.0.0.1:9"
     assert {"policy.theta=0.6", "incident.open_frames=4"} <= set(words)
+    assert {"signing.key=/run/keys/signing.key", "signing.keyring=/run/keys/keyring.json"} <= set(words)
 
 
 def test_only_a_replay_brings_its_own_ticks(tmp_path: Path) -> None:
@@ -168,11 +172,13 @@ def test_a_run_that_goes_on_sends_no_past() -> None:
 
 
 def test_an_agent_for_each_rank_and_each_spare(tmp_path: Path) -> None:
-    agents = cluster_agents(plan(), Settings(), "b:1", tmp_path)
+    agents = cluster_agents(plan(), Settings(), "b:1", tmp_path, KEYS)
     assert [agent.name for agent in agents] == [f"agent-n0{number}" for number in range(6)]
     assert [agent.command[-1] for agent in agents] == ["0", "1", "2", "3", "--spare", "--spare"]
     assert len({agent.command[agent.command.index("--directory") + 1] for agent in agents}) == 6
-    assert cluster_agents(plan(with_job=False), Settings(), "b:1", tmp_path) == []
+    assert all("signing.keyring=/run/keys/keyring.json" in agent.command for agent in agents)
+    assert not any("signing.key=" in word for agent in agents for word in agent.command), "no agent needs to sign"
+    assert cluster_agents(plan(with_job=False), Settings(), "b:1", tmp_path, KEYS) == []
 
 
 def test_the_job_file_says_what_may_run(tmp_path: Path) -> None:

@@ -7,19 +7,20 @@ agent dies in between, the shell reads the end of its input and exits.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from connectors.errors import Failed
 from connectors.executors import Launch, RankRecord, RankState
+from connectors.executors.record_file import RecordFile
+from models.records import Command
 
 _SHIM = 'read -r go && exec "$@" </dev/null'
 #: Start times of one process, read twice, differ by less than this (the boot time they rest on is rounded).
@@ -36,17 +37,15 @@ class ProcessExecutor:
     """
 
     def __init__(self, directory: Path, sleep: Callable[[float], None]) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._path = directory / "rank.json"
+        self._file = RecordFile(directory / "rank.json")
         self._log = directory / "rank.log"
         self._sleep = sleep
         self._child: subprocess.Popen[bytes] | None = None
-        self._record = self._load()
 
     @property
     def record(self) -> RankRecord | None:
         """What is remembered of the rank."""
-        return self._record
+        return self._file.record
 
     @property
     def log(self) -> Path:
@@ -55,17 +54,29 @@ class ProcessExecutor:
 
     def start(self, launch: Launch) -> None:
         """Start the rank's process; raises :class:`Failed` if one runs already or the command cannot be run."""
-        if self.state() == "running" and self._record is not None:
-            if launch.order is not None and self._record.order == launch.order:
+        record = self.record
+        if self.state() == "running" and record is not None:
+            if launch.order is not None and record.order == launch.order:
                 return
-            raise Failed(f"rank {self._record.rank} of {self._record.job} runs here already")
-        if self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX:
-            self._log.replace(self._log.with_suffix(".log.1"))
+            raise Failed(f"rank {record.rank} of {record.job} runs here already")
         child = self._spawn(launch)
         born = psutil.Process(child.pid).create_time()
-        self._remember(
-            RankRecord(state="running", job=launch.job, rank=launch.rank, order=launch.order, pid=child.pid, born=born)
-        )
+        try:
+            self._file.remember(
+                RankRecord(
+                    state="running",
+                    job=launch.job,
+                    rank=launch.rank,
+                    order=launch.order,
+                    pid=child.pid,
+                    born=born,
+                    world=launch.world,
+                    step=launch.step,
+                )
+            )
+        except Failed:
+            _call_off(child)
+            raise
         self._child = child
         if child.stdin is not None:
             with suppress(BrokenPipeError), child.stdin as gate:  # where it is gone already, `state` tells
@@ -73,10 +84,10 @@ class ProcessExecutor:
 
     def state(self) -> RankState:
         """Look at the process."""
-        if self._record is None:
+        if self.record is None:
             return "none"
-        if self._record.state != "running":
-            return self._record.state
+        if self.record.state != "running":
+            return self.record.state
         if self._child is not None:
             code = self._child.poll()
             return "running" if code is None else "ended" if code == 0 else "died"
@@ -86,8 +97,10 @@ class ProcessExecutor:
         """Return how the process ended (negative: by that signal), or None if it runs or was not our child."""
         return self._child.poll() if self._child else None
 
-    def kill(self) -> None:
-        """End the process group by SIGKILL and remember the node as vacated."""
+    def kill(self, by: str | None = None) -> None:
+        """End the process group by SIGKILL and remember the node as vacated, and by whom."""
+        if self.record is not None and by is not None and self.record.ended_by != by:
+            self._file.remember(replace(self.record, ended_by=by))
         self._end(signal.SIGKILL, KILL_SECONDS_MAX)
         self.vacate()
 
@@ -97,17 +110,30 @@ class ProcessExecutor:
             return
         if not self._end(signal.SIGTERM, grace_s):
             self._end(signal.SIGKILL, KILL_SECONDS_MAX)
-        if self._record is not None:
-            self._remember(replace(self._record, state="stopped", pid=None, born=None))
+        if self.record is not None:
+            self._file.remember(replace(self.record, state="stopped", pid=None, born=None))
 
     def vacate(self) -> None:
         """Remember that no rank belongs here any more."""
-        if self._record is not None and self._record.state != "vacated":
-            self._remember(replace(self._record, state="vacated", pid=None, born=None))
+        if self.record is not None and self.record.state != "vacated":
+            self._file.remember(replace(self.record, state="vacated", pid=None, born=None))
+
+    def checkpoint(self, command: Command) -> None:
+        """The rank may be asked."""
+
+    def set_aside(self, command: Command) -> None:
+        """Nobody else runs this machine."""
+
+    def readmit(self) -> None:
+        """Remember that what was vacated does not keep the node from being a spare."""
+        if self.record is not None and self.record.state == "vacated":
+            self._file.remember(replace(self.record, state="returned"))
 
     def _spawn(self, launch: Launch) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            try:
+        try:
+            if self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX:
+                self._log.replace(self._log.with_suffix(".log.1"))
+            with self._log.open("ab") as log:
                 return subprocess.Popen(
                     ["/bin/sh", "-c", _SHIM, "forestall-rank", *launch.command],
                     stdin=subprocess.PIPE,
@@ -116,11 +142,11 @@ class ProcessExecutor:
                     env=dict(launch.environment),
                     start_new_session=True,
                 )
-            except OSError as fault:
-                raise Failed(f"rank {launch.rank} of {launch.job} cannot be started: {fault}") from fault
+        except OSError as fault:
+            raise Failed(f"rank {launch.rank} of {launch.job} cannot be started: {fault}") from fault
 
     def _alive(self) -> bool:
-        record = self._record
+        record = self.record
         if record is None or record.pid is None or record.born is None:
             return False
         try:
@@ -133,33 +159,16 @@ class ProcessExecutor:
     def _end(self, by: signal.Signals, limit_s: float) -> bool:
         """Send a signal to the rank's group and wait until the rank is gone; False if it is not after ``limit_s``."""
         waited = 0.0
-        while self.state() == "running" and self._record is not None and self._record.pid is not None:
+        while self.state() == "running" and self.record is not None and self.record.pid is not None:
             if waited == 0.0:
-                _signal_group(self._record.pid, by)
+                _signal_group(self.record.pid, by)
             if waited > limit_s:
                 if by == signal.SIGKILL:
-                    raise Failed(f"process {self._record.pid} is still there {limit_s:.0f} s after SIGKILL")
+                    raise Failed(f"process {self.record.pid} is still there {limit_s:.0f} s after SIGKILL")
                 return False
             self._sleep(0.01)
             waited += 0.01
         return True
-
-    def _remember(self, record: RankRecord) -> None:
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("w") as file:
-            json.dump(asdict(record), file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        self._record = record
-
-    def _load(self) -> RankRecord | None:
-        try:
-            return RankRecord(**json.loads(self._path.read_text()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as fault:
-            raise Failed(f"{self._path} cannot be read ({fault}); end its rank by hand, then remove it") from fault
 
 
 def _signal_group(pid: int, by: signal.Signals) -> None:
@@ -167,3 +176,10 @@ def _signal_group(pid: int, by: signal.Signals) -> None:
         os.killpg(pid, by)
     except ProcessLookupError:
         return
+
+
+def _call_off(child: subprocess.Popen[bytes]) -> None:
+    """Let a shell that waits to become the rank go."""
+    if child.stdin is not None:
+        child.stdin.close()
+    child.wait(KILL_SECONDS_MAX)

@@ -232,6 +232,7 @@ class ClusterAgent:
         """Hand the order to the rank. One that is not there yet gets it when it calls."""
         if self._executor.state() != "running":
             raise EffectFailed("no rank runs here" if execute.mode == "begin" else "interrupted: the rank has ended")
+        self._executor.checkpoint(execute.command)
         self._order(execute.command, find=execute.mode == "find")
         return []
 

@@ -34,6 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     role = parser.add_mutually_exclusive_group(required=True)
     role.add_argument("--rank", type=int, help="start this rank, unless an earlier run knows better")
     role.add_argument("--spare", action="store_true", help="wait until a rank is restored here")
+    parser.add_argument(
+        "--executor",
+        choices=("process", "dry-run", "script"),
+        help="how ranks are run here (default: `kind` under [executor] of that file, else process)",
+    )
     parser.add_argument("--directory", type=Path, metavar="DIR", help="what must not be forgotten; one a node")
 
 
@@ -41,12 +46,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run the cluster agent until it is stopped; what it could not tell it tells when it is started again."""
     import os
 
-    from connectors.executors.process import ProcessExecutor
     from infra.agent.cluster_agent import ClusterAgent
+    from infra.agent.executor_choice import make_executor
     from infra.agent.job_spec import load_job
     from infra.agent.node_state import hold
     from infra.agent.place import Place
-    from infra.clock import sleep
 
     job = load_job(options.job_spec, options.job)
     if options.rank is not None and not 0 <= options.rank < job.world:
@@ -66,7 +70,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     def say(line: str) -> None:
         print(f"agent {options.node}: {line}", file=sys.stderr, flush=True)
 
-    agent = ClusterAgent(place, ProcessExecutor(directory, sleep), say)
+    executor = make_executor(options.executor, options.job_spec, directory, options.node, os.environ, say)
+    agent = ClusterAgent(place, executor, say)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: agent.stop())
     done = agent.run()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from connectors.errors import Failed
 from connectors.executors import Launch, RankRecord, RankState
+from models.records import Command
 
 
 class MemoryExecutor:
@@ -27,7 +28,14 @@ class MemoryExecutor:
         pid = len(self._world) + 1
         self._world[pid] = None
         self._memory["rank"] = RankRecord(
-            state="running", job=launch.job, rank=launch.rank, order=launch.order, pid=pid, born=float(pid)
+            state="running",
+            job=launch.job,
+            rank=launch.rank,
+            order=launch.order,
+            pid=pid,
+            born=float(pid),
+            world=launch.world,
+            step=launch.step,
         )
 
     def state(self) -> RankState:
@@ -43,9 +51,15 @@ class MemoryExecutor:
         record = self.record
         return None if record is None or record.pid is None else self._world[record.pid]
 
-    def kill(self) -> None:
+    def kill(self, by: str | None = None) -> None:
+        if self.record is not None and by is not None:
+            self._memory["rank"] = replace(self.record, ended_by=by)
         self._end(-9)
         self.vacate()
+
+    def readmit(self) -> None:
+        if self.record is not None and self.record.state == "vacated":
+            self._memory["rank"] = replace(self.record, state="returned")
 
     def stop(self, grace_s: float) -> None:
         if self.state() == "running" and self.record is not None:
@@ -55,6 +69,12 @@ class MemoryExecutor:
     def vacate(self) -> None:
         if self.record is not None:
             self._memory["rank"] = replace(self.record, state="vacated", pid=None, born=None)
+
+    def checkpoint(self, command: Command) -> None:
+        pass
+
+    def set_aside(self, command: Command) -> None:
+        pass
 
     def _end(self, code: int) -> None:
         record = self.record

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ from memory_executor import MemoryExecutor
 from connectors.errors import Failed
 from connectors.executors import Executor, Launch, RankRecord
 from connectors.executors.process import ProcessExecutor
+from models.records import Cause, Command, Reason
 
 
 class World:
@@ -159,6 +161,42 @@ def test_a_stopped_rank_is_remembered_as_such(world: World) -> None:
     assert again.record.rank == 2
 
 
+def test_world_step_and_the_command_that_ended_it_are_remembered(world: World) -> None:
+    executor = world.executor()
+    executor.start(replace(launch(), world=3, step=40))
+    executor.kill("c9")
+    record = world.executor().record
+    assert record is not None
+    assert (record.state, record.world, record.step, record.ended_by) == ("vacated", 3, 40, "c9")
+    executor.start(launch(order="c10"))
+    assert executor.record is not None
+    assert executor.record.ended_by is None
+
+
+def test_a_quarantine_leaves_the_rank_alone_and_a_node_given_back_is_a_returned_one(world: World) -> None:
+    executor = world.executor()
+    executor.start(launch())
+    quarantine = Command(
+        id="c2",
+        action="QUARANTINE",
+        job="job",
+        node="n1",
+        generation=2,
+        issued_at=1.0,
+        expires_at=61.0,
+        reason=Reason(rule="test"),
+        cause=Cause(0, 0),
+    )
+    for _ in range(2):
+        executor.set_aside(quarantine)
+    assert executor.state() == "running"
+    executor.kill("c3")
+    executor.readmit()
+    assert world.executor().state() == "returned"
+    executor.readmit()
+    assert world.executor().state() == "returned"
+
+
 # -- of real processes only
 
 
@@ -228,7 +266,7 @@ def test_an_agent_that_dies_before_the_rank_was_written_down_leaves_no_process(t
 
 def test_another_process_with_the_same_number_is_not_taken_for_the_rank(tmp_path: Path) -> None:
     executor = ProcessExecutor(tmp_path, time.sleep)
-    executor._remember(RankRecord(state="running", job="job", rank=0, pid=os.getpid(), born=12345.0))
+    executor._file.remember(RankRecord(state="running", job="job", rank=0, pid=os.getpid(), born=12345.0))
     again = ProcessExecutor(tmp_path, time.sleep)
     assert again.state() == "died"
     again.kill()  # must not hit the process that runs this test

@@ -102,7 +102,7 @@ class FleetSource:
     def _spec(self, at_step: int, lead_steps: int = 1) -> FleetSpec:
         names = FleetSpec(nodes=self._nodes).names
         fault = ScriptedFault(failing_node(names), "hbm", at_step, lead_steps)
-        spec = scripted_fleet(self._nodes, self._seed, fault, self._interval_s)
+        spec = scripted_fleet(self._nodes, self._seed, fault, interval_s=self._interval_s)
         return replace(spec, late_share=LATE_SHARE, skew_s=SKEW_SHARE * self._interval_s) if self._disorder else spec
 
     def _ts(self, step: int) -> float:

@@ -73,7 +73,7 @@ class Fleet:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults whose onset lies in what was given out so far, and the scripted one, by time of onset."""
+        """The faults whose onset lies in what was given out so far, and the scripted ones, by time of onset."""
         known = (fault for fault in self._schedule.faults if fault.onset < self.step or self._scripted(fault))
         return tuple(sorted((f for f in known if f.node in self._known), key=lambda fault: (fault.onset, fault.node)))
 
@@ -134,8 +134,7 @@ class Fleet:
         return row
 
     def _scripted(self, fault: Fault) -> bool:
-        script = self.spec.scripted
-        return script is not None and (fault.node, fault.onset) == (script.node, script.at_step)
+        return any((fault.node, fault.onset) == (script.node, script.at_step) for script in self.spec.scripted)
 
     def _make(self, out: Floats) -> None:
         latents = self._schedule.chunk(self._made, CHUNK_STEPS)

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from experiments.fleet.episodes import Chatter, Episode, Failing, Gap, HotRoom, Idle, Service
 from experiments.fleet.latents import CHATTERERS, Latents
-from experiments.fleet.spec import FAULT_CLASSES, FAULT_SHARES, Benign, Fault, FaultClass, FleetSpec, LookAlike
+from experiments.fleet.spec import (
+    FAULT_CLASSES,
+    FAULT_SHARES,
+    Benign,
+    Fault,
+    FaultClass,
+    FleetSpec,
+    LookAlike,
+    ScriptedFault,
+)
 
 #: Nodes that a burst takes on average; 2 at least.
 BURST_NODES_MEAN: Final = 3
@@ -51,8 +60,8 @@ class Schedule:
             np.repeat(np.arange(len(places)), [len(rows) for rows in places])
             for places in (self._jobs, self._racks, self._switches)
         )
-        if spec.scripted is not None:
-            self._put_script()
+        for fault in spec.scripted:
+            self._put_script(fault)
 
     def chunk(self, first: int, steps: int) -> Latents:
         """The causes in ``[first, first + steps)``."""
@@ -66,15 +75,15 @@ class Schedule:
         self._write_checkpoints(latents, first)
         return latents
 
-    def _put_script(self) -> None:
-        script = self._spec.scripted
-        assert script is not None  # noqa: S101
+    def _put_script(self, script: ScriptedFault) -> None:
         row = self._names.index(script.node)
         failure = script.at_step + script.lead_steps
         self._free_from[row] = np.inf
         kind = FAULT_CLASSES.index(script.fault_class)
         rng = np.random.default_rng(self._spec.seed)
-        self._add_fault(rng, row, kind, script.at_step, failure, 1.3, 0.4, dark_share=0.0)
+        self._add_fault(
+            rng, row, kind, script.at_step, failure, 1.3, 0.4, dark_share=0.0, repair_steps=script.repair_steps
+        )
 
     def _add_fault(
         self,
@@ -87,9 +96,10 @@ class Schedule:
         shape: float,
         *,
         dark_share: float = DARK_SHARE,
+        repair_steps: int | None = None,
     ) -> None:
         repair = self._spec.repair_median * float(np.exp(self._spec.repair_sigma * rng.standard_normal()))
-        back = failure + 1 + round(repair)
+        back = failure + 1 + (round(repair) if repair_steps is None else repair_steps)
         dark, vanishing = failure, VANISHING * float(rng.random() < 0.5)
         if rng.random() < dark_share:
             dark, vanishing = failure - round(float(rng.uniform(*DARK_OF_LEAD)) * (failure - onset)), 0.0

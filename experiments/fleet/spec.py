@@ -19,12 +19,16 @@ FAULT_CLASSES: tuple[FaultClass, ...] = tuple(FAULT_SHARES)
 
 @dataclass(frozen=True, slots=True)
 class ScriptedFault:
-    """A fault that is put in on purpose: ``node`` shows signs from ``at_step`` and dies ``lead_steps`` later."""
+    """A fault that is put in on purpose: ``node`` shows signs from ``at_step`` and dies ``lead_steps`` later.
+
+    It is back ``repair_steps`` after that; None leaves the repair to the fleet's own law.
+    """
 
     node: str
     fault_class: FaultClass
     at_step: int
     lead_steps: int
+    repair_steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class FleetSpec:
     checkpoint_steps: int = 6
     rack_nodes: int = 8
     switch_nodes: int = 32
-    scripted: ScriptedFault | None = None
+    scripted: tuple[ScriptedFault, ...] = ()
 
     def __post_init__(self) -> None:
         positive = ("nodes", "interval_s", "lead_median", "lead_sigma", "repair_median", "job_nodes", "job_run_mean")
@@ -75,8 +79,9 @@ class FleetSpec:
             raise ValueError(
                 f"skew_s is {self.skew_s!r}, must be 0 or more and below the interval, {self.interval_s:g}"
             )
-        if self.scripted is not None and self.scripted.node not in self.names:
-            raise ValueError(f"scripted node {self.scripted.node!r} is none of {self.names[0]}…{self.names[-1]}")
+        for fault in self.scripted:
+            if fault.node not in self.names:
+                raise ValueError(f"scripted node {fault.node!r} is none of {self.names[0]}…{self.names[-1]}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,8 +116,8 @@ class Benign:
     end: int
 
 
-def scripted_fleet(nodes: int, seed: int, fault: ScriptedFault, interval_s: float = 1.0) -> FleetSpec:
-    """A quiet fleet in which one node alone begins to fail, for a demonstration.
+def scripted_fleet(nodes: int, seed: int, *faults: ScriptedFault, interval_s: float = 1.0) -> FleetSpec:
+    """A quiet fleet in which nodes fail by script alone, for a demonstration.
 
     Look-alikes are a tenth as frequent as in an ordinary fleet, and jobs run on, but for their checkpoints.
     """
@@ -124,5 +129,5 @@ def scripted_fleet(nodes: int, seed: int, fault: ScriptedFault, interval_s: floa
         look_alike_rate=1 / 60_000,
         job_run_mean=1e6,
         repair_median=1e6,
-        scripted=fault,
+        scripted=faults,
     )

@@ -123,7 +123,7 @@ def test_truth_is_not_told_ahead_of_time() -> None:
 @pytest.mark.parametrize("fault_class", FAULT_CLASSES)
 def test_each_class_shows_before_the_failure_and_the_node_is_silent_after_it(fault_class: FaultClass) -> None:
     script = ScriptedFault("n05", fault_class, at_step=200, lead_steps=80)
-    fleet = Fleet(scripted_fleet(8, seed=5, fault=script))
+    fleet = Fleet(scripted_fleet(8, 5, script))
     values = fleet.block(300)
     name, sign = SHOWS[fault_class]
     column = values[:, 5, INDEX[name]]
@@ -136,12 +136,26 @@ def test_each_class_shows_before_the_failure_and_the_node_is_silent_after_it(fau
 
 def test_a_scripted_fault_changes_neither_the_past_nor_the_other_nodes() -> None:
     scripts = (ScriptedFault("n01", "hbm", at, 500) for at in (100, 10**9))
-    specs = [replace(scripted_fleet(6, seed=9, fault=s), look_alike_rate=1 / 300) for s in scripts]
+    specs = [replace(scripted_fleet(6, 9, s), look_alike_rate=1 / 300) for s in scripts]
     fails, never = (Fleet(spec).block(400) for spec in specs)
     assert fails[:100].tobytes() == never[:100].tobytes()
     others = [0, 2, 3, 4, 5]
     assert fails[:, others].tobytes() == never[:, others].tobytes()
     assert not np.array_equal(fails[:, 1], never[:, 1], equal_nan=True)
+
+
+def test_a_node_that_is_repaired_can_fail_again_and_its_past_is_the_same() -> None:
+    first = ScriptedFault("n01", "hbm", at_step=100, lead_steps=20, repair_steps=30)
+    again = replace(first, at_step=250, lead_steps=0)
+    once, twice = (Fleet(scripted_fleet(4, 3, *faults)) for faults in ((first,), (first, again)))
+    before, after = once.block(300), twice.block(300)
+    assert before[:250].tobytes() == after[:250].tobytes()
+    silent = np.isnan(after[:, 1]).all(axis=1)
+    assert silent[120:151].all()
+    assert silent[250:281].all()
+    assert not silent[151:250].all()
+    assert not silent[281:].all()
+    assert [(fault.onset, fault.failure, fault.back) for fault in twice.faults] == [(100, 120, 151), (250, 250, 281)]
 
 
 def test_a_checkpoint_burst_writes_to_disk_and_means_no_harm() -> None:

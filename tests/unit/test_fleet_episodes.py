@@ -161,7 +161,7 @@ def test_ranks_of_a_job_write_together_and_an_idle_job_does_not_write() -> None:
 
 def test_a_failure_stops_the_job_on_the_other_nodes() -> None:
     spec = FleetSpec(
-        nodes=8, fault_rate=0, look_alike_rate=0, job_run_mean=1e9, scripted=ScriptedFault("n01", "disk", 50, 30)
+        nodes=8, fault_rate=0, look_alike_rate=0, job_run_mean=1e9, scripted=(ScriptedFault("n01", "disk", 50, 30),)
     )
     schedule, chunks = story(spec, 2)
     load = np.concatenate([latents.load for latents in chunks])

@@ -21,3 +21,4 @@ lab experiment 1
 lab experiment 2
 lab experiment 3
 lab pool
+lab checkpoint-cost --quick

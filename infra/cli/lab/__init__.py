@@ -12,6 +12,10 @@ COMMANDS = {
     "history": ("infra.cli.lab.history", "what a fault log alone foretells, and what that saves"),
     "experiment": ("infra.cli.lab.experiment", "the three experiments of the paper: 1, 2 or 3"),
     "ablate": ("infra.cli.lab.ablate", "which groups of metrics and which normalisation the predictor needs"),
+    "checkpoint-cost": (
+        "infra.cli.lab.checkpoint_cost",
+        "what a checkpoint costs on this machine, by size, mode and frequency",
+    ),
     "pool": ("infra.cli.lab.pool", "how many spares a cluster should keep"),
 }
 

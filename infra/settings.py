@@ -75,8 +75,8 @@ class Incident(Section):
 class Policy(Section):
     """When to checkpoint and when to migrate; ``alpha`` and ``beta`` are rates in 1/s."""
 
-    checkpoint: Literal["hazard", "young", "daly", "paper"] = "hazard"
-    migration: Literal["break-even", "paper"] = "break-even"
+    checkpoint: Literal["hazard", "young", "daly", "paper", "lazy", "aupy", "overhead-bounded"] = "hazard"
+    migration: Literal["break-even", "paper", "never"] = "break-even"
     level: Literal["observe", "checkpoint", "quarantine", "migrate"] = "observe"
     theta: Share = 0.5
     alpha: NotNegative = 0.01

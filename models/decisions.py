@@ -28,13 +28,16 @@ from models.observing import (
 from models.policy_settings import LEVELS, Level, PolicySettings
 from models.records import (
     Action,
+    BreakerReset,
     Cause,
     Command,
     Event,
     Incident,
     Membership,
     NodeFate,
+    OptOut,
     Outcome,
+    Pause,
     Progress,
     Tick,
 )
@@ -145,6 +148,8 @@ def _observe(turn: Turn, event: Event) -> list[Job]:
             return observe_fate(turn, event)
         case Progress():
             return observe_progress(turn, event)
+        case Pause() | OptOut() | BreakerReset():
+            return []
 
 
 def _act(turn: Turn, job: Job) -> None:

@@ -140,7 +140,7 @@ class Job:
     """One job: who runs it, how far it is, what is suspected, what is under way, and what its prices are.
 
     ``trust`` is what its alarms have earned, ``alarmed_at`` when the newest of them came, ``horizon_s`` the newest
-    one's horizon.
+    one's horizon, ``failed_at`` when a node that ran a rank was last told to have failed.
     """
 
     name: str
@@ -165,6 +165,7 @@ class Job:
     alarms: dict[str, Alarm] = field(default_factory=dict)
     alarmed_at: tuple[float, ...] = ()
     horizon_s: float | None = None
+    failed_at: float | None = None
 
     @property
     def ranks(self) -> tuple[int, ...]:

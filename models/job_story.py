@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from models.records import TERMINAL_STAGES, Action, Event, Incident, Membership, NodeFate, Outcome, Progress, Tick
+from models.records import (
+    TERMINAL_STAGES,
+    Action,
+    Event,
+    Incident,
+    JobEvent,
+    Membership,
+    NodeFate,
+    Outcome,
+    Progress,
+)
 
 
 @dataclass(slots=True)
@@ -62,27 +72,26 @@ class JobStory:
 
 def job_story(events: Iterable[Event], job: str) -> JobStory:
     """Return the story of ``job`` from events of any jobs in any order."""
-    distinct: dict[str, Event] = {}
+    distinct: dict[str, JobEvent] = {}
     for event in events:
-        if not isinstance(event, Tick):
+        if isinstance(event, JobEvent):
             distinct.setdefault(event.id, event)
     nodes = {event.node for event in distinct.values() if isinstance(event, Membership) and event.job == job}
     story = JobStory()
     for key in sorted(distinct, key=lambda one: (distinct[one].at, one)):
         event = distinct[key]
-        if isinstance(event, Tick) or not _concerns(event, job, nodes):
-            continue
-        _tell(story, event)
+        if _concerns(event, job, nodes):
+            _tell(story, event)
     return story
 
 
-def _concerns(event: Event, job: str, nodes: set[str]) -> bool:
+def _concerns(event: JobEvent, job: str, nodes: set[str]) -> bool:
     if isinstance(event, NodeFate) and event.job is None:
         return event.node in nodes
-    return not isinstance(event, Tick) and event.job == job
+    return event.job == job
 
 
-def _tell(story: JobStory, event: Event) -> None:
+def _tell(story: JobStory, event: JobEvent) -> None:
     match event:
         case Progress():
             story.progress.append(event)

@@ -101,6 +101,8 @@ def _failed(turn: Turn, job: Job, event: NodeFate) -> None:
     if known is None or known.state in {"vacated", "failed"} or event.at < known.at:
         return
     job.places[event.node] = Place("failed", event.at)
+    if rank is not None:
+        job.failed_at = event.at
     if turn.may_act and turn.state.settings.allows("migrate"):
         node_failed(turn, job, event.node, rank, key=f"failed-{event.id}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+CheckpointName = Literal["hazard", "young", "daly", "paper", "lazy", "aupy", "overhead-bounded"]
+MigrationName = Literal["break-even", "paper", "never"]
 Level = Literal["observe", "checkpoint", "quarantine", "migrate"]
 #: What forestall may do on its own, each level including the ones before it.
 LEVELS: tuple[Level, ...] = ("observe", "checkpoint", "quarantine", "migrate")
@@ -51,8 +53,8 @@ class PolicySettings:
         How long commands are retained (s); an event older than that is ignored, its id remembered twice as long.
     """
 
-    checkpoint: Literal["hazard", "young", "daly", "paper"] = "hazard"
-    migration: Literal["break-even", "paper"] = "break-even"
+    checkpoint: CheckpointName = "hazard"
+    migration: MigrationName = "break-even"
     level: Level = "observe"
     theta: float = 0.5
     alpha: float = 0.01

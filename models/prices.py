@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from models.checkpointing import Situation, bounded_rate, checkpoint_policy, young_interval_s
+from models.checkpointing.aupy import aupy_saves
 from models.checkpointing.hazard import early_price_s, early_saves
 from models.hazard_rate import alarm_hazard, base_hazard, still_to_come
 from models.job import Alarm, Job, OpenIncident
@@ -114,6 +115,8 @@ def checkpoint_situation(job: Job, settings: PolicySettings, at: float) -> Situa
         probability=max((one.probability for one in open_here), default=0.0),
         load=job.load,
         hazard=hazard(job, settings, at),
+        recall=believed_recall(job.trust),
+        since_failure_s=0.0 if job.failed_at is None else max(0.0, at - job.failed_at),
     )
 
 
@@ -146,6 +149,14 @@ def _hazard_numbers(job: Job, settings: PolicySettings, situation: Situation) ->
         "W": durable_s(job, settings),
         "lead_median_s": lead_median_s(job, settings, job.horizon_s),
     }
+
+
+def aupy_checkpoint(job: Job, alarm: Alarm | None, settings: PolicySettings) -> dict[str, float] | None:
+    """Return the numbers by which Aupy's rule finds an alarm worth a checkpoint now, None when it is not: U > C/p."""
+    chance, unsaved_s = 0.0 if alarm is None else trusted(job, alarm), job.unsaved_s
+    if not aupy_saves(unsaved_s, checkpoint_cost_s(job, settings), chance):
+        return None
+    return {"P": chance, "U": unsaved_s}
 
 
 def early_checkpoint(job: Job, alarm: Alarm | None, settings: PolicySettings, at: float) -> dict[str, float] | None:

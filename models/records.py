@@ -113,7 +113,9 @@ class Command:
     """What a cluster agent is told to do.
 
     ``node`` is the node whose agent carries it out; None addresses the agents of every rank of the job. MIGRATE vacates
-    ``node`` in favour of ``spare``; RESTORE starts ``ranks`` on ``node`` from the checkpoint at ``step``.
+    ``node`` in favour of ``spare``, or of nobody where the job goes on smaller; RESTORE starts ``ranks`` on ``node``
+    from the checkpoint at ``step``. RESIZE is for the agents of ``ranks``, ascending: each ends its rank and starts it
+    again, from ``step``, as the rank of its index there. ``world`` is how many ranks there are from then on.
     """
 
     id: str
@@ -129,6 +131,7 @@ class Command:
     spare: str | None = None
     ranks: tuple[int, ...] = ()
     step: int | None = None
+    world: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +181,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """Where a node stands with a job: it runs a rank, waits as a spare, or was vacated."""
+    """Where a node stands with a job: it runs a rank, waits as a spare, or was vacated.
+
+    A job that declares both ``min_nodes`` and ``replica_nodes`` may go on smaller: with whole replicas of so many
+    nodes, and never with fewer nodes than the first.
+    """
 
     id: str
     job: str
@@ -187,6 +194,8 @@ class Membership:
     state: Literal["running", "spare", "vacated"]
     rank: int | None = None
     world: int | None = None
+    min_nodes: int | None = None
+    replica_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,12 +239,51 @@ class Tick:
     history: bool | None = None
 
 
-Event = Incident | Outcome | Membership | Progress | NodeFate | Tick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Somebody has forestall do nothing more for a job (None: for any), or go on; the newest word on each holds."""
+
+    id: str
+    at: float
+    job: str | None
+    paused: bool
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOut:
+    """Somebody keeps a node out of what forestall does: it is never moved and never a spare; or takes that back."""
+
+    id: str
+    at: float
+    node: str
+    out: bool
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerReset:
+    """Somebody has looked at why the breaker tripped, and closes it."""
+
+    id: str
+    at: float
+    by: str
+    why: str
+
+
+JobEvent = Incident | Outcome | Membership | Progress | NodeFate
+Brake = Pause | OptOut | BreakerReset
+Event = JobEvent | Tick | Brake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryNode:
-    """Who runs what, as told on ``cluster.inventory.v1`` by the node's cluster agent or the user's scheduler."""
+    """Who runs what, as told on ``cluster.inventory.v1`` by the node's cluster agent or the user's scheduler.
+
+    ``min_nodes`` and ``replica_nodes`` are what the job declares (see :class:`Membership`).
+    """
 
     node: str
     at: float
@@ -243,6 +291,8 @@ class InventoryNode:
     job: str
     rank: int | None = None
     world: int | None = None
+    min_nodes: int | None = None
+    replica_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +302,37 @@ class InventoryModel:
     role: ModelRole
     digest: str | None
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryPause:
+    """A pause of a job (None: of all), or its end, as an operator tells it; see :class:`Pause`."""
+
+    job: str | None
+    at: float
+    paused: bool
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryOptOut:
+    """A node kept out of what forestall does, or no more, as an operator tells it; see :class:`OptOut`."""
+
+    node: str
+    at: float
+    out: bool
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryBreaker:
+    """The breaker is closed by an operator; see :class:`BreakerReset`."""
+
+    at: float
+    by: str
+    why: str
 
 
 def digest_id(*parts: object) -> str:

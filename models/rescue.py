@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from models.flights import End, failure_text
 from models.job import InFlight, Job, Place, Rescue, measured
-from models.prices import Checkpoint, checkpoint_numbers, early_checkpoint, suspicion
+from models.prices import Checkpoint, aupy_checkpoint, checkpoint_numbers, early_checkpoint, suspicion
 from models.recovery import Choice, health_state, recovery_policy
 from models.saving import gap_passed, order_checkpoint, told
 from models.turn import Turn
@@ -72,12 +72,19 @@ def _save(turn: Turn, job: Job, rescue: Rescue) -> None:
 
 
 def _save_or_watch(turn: Turn, job: Job, rescue: Rescue, incident: str) -> None:
-    """Under ``hazard`` an alarm must be worth its checkpoint, or the node be worth leaving; else it is watched only."""
+    """Where trust is earned an alarm must be worth its checkpoint, or the node be worth leaving; else it is watched.
+
+    A job that never leaves a node, and checkpoints by no trust, passes alarms over.
+    """
     settings = turn.state.settings
     rule = "save before the node fails"
     why: Mapping[str, float] | None = None
-    if settings.checkpoint == "hazard":
-        why = early_checkpoint(job, job.alarms.get(incident), settings, turn.at)
+    if settings.checkpoint in {"hazard", "aupy"}:
+        alarm = job.alarms.get(incident)
+        if settings.checkpoint == "hazard":
+            why = early_checkpoint(job, alarm, settings, turn.at)
+        else:
+            why = aupy_checkpoint(job, alarm, settings)
         rule = SAVE
         if why is None:
             choice = _choice(turn, job, rescue, incident, "older")
@@ -85,6 +92,9 @@ def _save_or_watch(turn: Turn, job: Job, rescue: Rescue, incident: str) -> None:
                 _consider(turn, job, rescue, "older")
                 return
             rule, why = f"save before leaving the node; {choice.rule}", choice.numbers
+    elif settings.migration == "never":
+        rescue.phase = "watching"
+        return
     rescue.command = order_checkpoint(
         turn,
         job,

@@ -2,8 +2,9 @@
 
 A fold sees only its own partition. So whoever holds a partition copies onto it what its fold must know: the tick of
 each second while its time is now, each inventory record of a node (as the membership of its telemetry partition and
-of its job's partition of the decision log), and each of a model (to every telemetry partition). Copies carry the
-inventory's offset, or the time at which a model was chosen, as identity: a second copy is harmless.
+of its job's partition of the decision log), each of a model (to every telemetry partition), and each of a brake, a
+pause, an opt-out, a breaker closed (to every partition of the decision log). Copies carry the inventory's offset, or
+the time at which a model was chosen, as identity: a second copy is harmless.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from connectors.codecs.records import (
+    InventoryBrake,
+    brake_key,
     decode_inventory,
     encode_member,
     encode_model_choice,
@@ -22,13 +25,27 @@ from connectors.kafka import topics
 from connectors.kafka.log import bounds, partition_count
 from connectors.kafka.partitioning import partition_of
 from connectors.kafka.publisher import Outgoing, Publisher
-from models.records import InventoryModel, InventoryNode, Membership, ModelRole, Tick
+from models.records import (
+    Brake,
+    BreakerReset,
+    InventoryBreaker,
+    InventoryModel,
+    InventoryNode,
+    InventoryOptOut,
+    InventoryPause,
+    Membership,
+    ModelRole,
+    OptOut,
+    Pause,
+    Tick,
+)
 from streams.batch import Partition
 from streams.dead_letter import dead_letter
 from streams.lanes import Lanes
 
 TICK_KEY = b"tick"
 MODEL_KEY = b"model"
+BRAKE_KEY = b"brake"
 RECORDS_A_TURN = 500
 
 
@@ -42,6 +59,7 @@ class Owner:
         self._counts: dict[str, int] = {}
         self._latest: dict[str, tuple[str, InventoryNode]] = {}
         self._models: dict[ModelRole, InventoryModel] = {}
+        self._brakes: dict[bytes, Brake] = {}
         self._held: frozenset[Partition] = frozenset()
 
     def tick(self, now: float) -> None:
@@ -66,6 +84,8 @@ class Owner:
                 self._copy(identity, node, gained)
             for model in self._models.values():
                 self._copy_model(model, gained)
+            for brake in self._brakes.values():
+                self._copy_brake(brake, gained)
         for message in messages:
             if message.error() is None and message.value() is not None:
                 self._note(message)
@@ -95,6 +115,10 @@ class Owner:
             self._copy_model(told, self._held)
             return
         identity = f"{source.topic}/{source.number}/{offset}"
+        if not isinstance(told, InventoryNode):
+            self._brakes[brake_key(told)] = brake = _brake(identity, told)
+            self._copy_brake(brake, self._held)
+            return
         self._latest[told.node] = identity, told
         self._copy(identity, told, self._held)
 
@@ -102,6 +126,11 @@ class Owner:
         for place in sorted(places):
             if place.topic == topics.TELEMETRY:
                 self._publisher.publish(Outgoing(place.topic, MODEL_KEY, encode_model_choice(model), place.number))
+
+    def _copy_brake(self, brake: Brake, places: frozenset[Partition]) -> None:
+        for place in sorted(places):
+            if place.topic == topics.EVENT:
+                self._publisher.publish(Outgoing(place.topic, BRAKE_KEY, encode_record(brake), place.number))
 
     def _copy(self, identity: str, node: InventoryNode, places: frozenset[Partition]) -> None:
         job = node.job if node.state == "running" else None
@@ -113,6 +142,8 @@ class Owner:
             state=node.state,
             rank=node.rank,
             world=node.world,
+            min_nodes=node.min_nodes,
+            replica_nodes=node.replica_nodes,
         )
         for topic, key, value in (
             (topics.TELEMETRY, node.node.encode(), encode_member(node.node, job, node.at)),
@@ -121,3 +152,13 @@ class Owner:
             place = Partition(topic, partition_of(key, self._counts[topic]))
             if place in places:
                 self._publisher.publish(Outgoing(topic, key, value, place.number))
+
+
+def _brake(identity: str, told: InventoryBrake) -> Brake:
+    match told:
+        case InventoryPause():
+            return Pause(id=identity, at=told.at, job=told.job, paused=told.paused, by=told.by, why=told.why)
+        case InventoryOptOut():
+            return OptOut(id=identity, at=told.at, node=told.node, out=told.out, by=told.by, why=told.why)
+        case InventoryBreaker():
+            return BreakerReset(id=identity, at=told.at, by=told.by, why=told.why)

@@ -12,21 +12,28 @@ from hypothesis import strategies as st
 
 from models.records import (
     Assessment,
+    BreakerReset,
     Command,
     Counts,
     Incident,
+    InventoryBreaker,
     InventoryModel,
     InventoryNode,
+    InventoryOptOut,
+    InventoryPause,
     Membership,
     NodeFate,
+    OptOut,
     Outcome,
+    Pause,
     Progress,
     Tick,
 )
 
 T = TypeVar("T")
-EVENTS: tuple[type[Any], ...] = (Incident, Outcome, Membership, Progress, NodeFate, Tick)
-RECORDS: tuple[type[Any], ...] = (*EVENTS, Assessment, Counts, Command, InventoryNode, InventoryModel)
+EVENTS: tuple[type[Any], ...] = (Incident, Outcome, Membership, Progress, NodeFate, Tick, Pause, OptOut, BreakerReset)
+INVENTORY: tuple[type[Any], ...] = (InventoryNode, InventoryModel, InventoryPause, InventoryOptOut, InventoryBreaker)
+RECORDS: tuple[type[Any], ...] = (*EVENTS, Assessment, Counts, Command, *INVENTORY)
 
 
 def any_record(kind: type[T]) -> st.SearchStrategy[T]:

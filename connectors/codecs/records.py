@@ -13,15 +13,21 @@ import msgspec
 from connectors.errors import InvalidRecord
 from models.records import (
     Assessment,
+    BreakerReset,
     Command,
     Counts,
     Event,
     Incident,
+    InventoryBreaker,
     InventoryModel,
     InventoryNode,
+    InventoryOptOut,
+    InventoryPause,
     Membership,
     NodeFate,
+    OptOut,
     Outcome,
+    Pause,
     Progress,
     Tick,
 )
@@ -34,12 +40,19 @@ EVENT_KINDS: dict[str, type[Event]] = {
     "progress": Progress,
     "fate": NodeFate,
     "tick": Tick,
+    "pause": Pause,
+    "opt-out": OptOut,
+    "breaker": BreakerReset,
 }
 ASSESSMENT_KINDS: dict[str, type[Assessment] | type[Counts]] = {"assessment": Assessment, "counts": Counts}
-Inventory = InventoryNode | InventoryModel
-INVENTORY_KINDS: dict[str, type[InventoryNode] | type[InventoryModel]] = {
+InventoryBrake = InventoryPause | InventoryOptOut | InventoryBreaker
+Inventory = InventoryNode | InventoryModel | InventoryBrake
+INVENTORY_KINDS: dict[str, type[Inventory]] = {
     "node": InventoryNode,
     "model": InventoryModel,
+    "pause": InventoryPause,
+    "opt-out": InventoryOptOut,
+    "breaker": InventoryBreaker,
 }
 _KIND_OF: dict[type, str] = {
     record: kind for kinds in (EVENT_KINDS, ASSESSMENT_KINDS, INVENTORY_KINDS) for kind, record in kinds.items()
@@ -116,6 +129,21 @@ def encode_inventory(told: Inventory) -> bytes:
 def decode_inventory(raw: bytes) -> Inventory:
     """Read an inventory record; raises :class:`InvalidRecord`."""
     return _decode_kind(raw, INVENTORY_KINDS)
+
+
+def brake_key(told: InventoryBrake) -> bytes:
+    """The key on the inventory under which the newest word on a brake stands.
+
+    >>> brake_key(InventoryPause(job=None, at=1.0, paused=True, by="ann", why="storage"))
+    b'pause/*'
+    """
+    match told:
+        case InventoryPause():
+            return f"pause/{told.job or '*'}".encode()
+        case InventoryOptOut():
+            return f"opt-out/{told.node}".encode()
+        case InventoryBreaker():
+            return b"breaker"
 
 
 def encode_assessment(assessment: Assessment | Counts) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from connectors.codecs.records import decode_assessment, decode_command, decode_event, decode_inventory
+from connectors.codecs.records import Inventory, decode_assessment, decode_command, decode_event, decode_inventory
 from connectors.errors import InvalidRecord
 from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
 from infra.observer.fleet import FleetView
@@ -18,14 +18,13 @@ from models.records import (
     Counts,
     Event,
     Incident,
-    InventoryModel,
     InventoryNode,
+    JobEvent,
     Membership,
     NodeFate,
     Outcome,
     Progress,
     ShadowCounts,
-    Tick,
 )
 
 READS = (ASSESSMENT, COMMAND, EVENT, INVENTORY, DEAD_LETTER)
@@ -34,7 +33,7 @@ FATES = ("assessed", "history", "late", "duplicates", "dead_letters")
 COUNTED = (*FATES, "ticks")
 _HISTORY = b'"history":true'
 COUNTS_KEY = b"counts"
-Told = Assessment | Counts | Command | Event | InventoryNode | InventoryModel
+Told = Assessment | Counts | Command | Event | Inventory
 
 
 class View:
@@ -143,7 +142,7 @@ class View:
 
     def _keep(self, event: Event) -> None:
         """Every event goes to its job; the fate of a node of no job to each, as a ledger knows which it concerns."""
-        if isinstance(event, Tick):
+        if not isinstance(event, JobEvent):
             return
         for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
             job.events.append(event)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from models.checkpointing.accrual import Accrual, bounded_rate
 from models.checkpointing.base import CheckpointPolicy, Situation
-from models.checkpointing.driven import Daly, Hazard
+from models.checkpointing.driven import Aupy, Daly, Hazard, Lazy, OverheadBounded
 from models.checkpointing.paper import Paper
 from models.checkpointing.young import Young, young_interval_s
 from models.policy_settings import PolicySettings
 
 __all__ = [
     "Accrual",
+    "Aupy",
     "CheckpointPolicy",
     "Daly",
     "Hazard",
+    "Lazy",
+    "OverheadBounded",
     "Paper",
     "Situation",
     "Young",
@@ -32,5 +35,11 @@ def checkpoint_policy(settings: PolicySettings) -> CheckpointPolicy:
             return Daly()
         case "paper":
             return Paper(settings.alpha, settings.beta)
+        case "lazy":
+            return Lazy()
+        case "aupy":
+            return Aupy()
+        case "overhead-bounded":
+            return OverheadBounded()
         case "young":
             return Young()

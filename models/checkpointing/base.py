@@ -22,6 +22,10 @@ class Situation:
         I, the load of the job's machines in 0…1.
     hazard:
         h, the rate of failures that a checkpoint written now can help against, in 1/s.
+    recall:
+        r, the share of failures that alarms foretell, as earned.
+    since_failure_s:
+        Time since the job last lost a node (s); 0 where it never did.
     """
 
     cost_s: float
@@ -29,6 +33,8 @@ class Situation:
     probability: float = 0.0
     load: float = 0.0
     hazard: float = 0.0
+    recall: float = 0.0
+    since_failure_s: float = 0.0
 
 
 class CheckpointPolicy(Protocol):

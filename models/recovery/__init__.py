@@ -6,6 +6,7 @@ from models.policy_settings import PolicySettings
 from models.recovery.base import Choice, RecoveryPolicy, Stakes, Suspicion
 from models.recovery.chain import HealthChain, Move, State, health_state
 from models.recovery.leaving import BreakEven
+from models.recovery.never import Never
 from models.recovery.paper import Paper
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Choice",
     "HealthChain",
     "Move",
+    "Never",
     "Paper",
     "RecoveryPolicy",
     "Stakes",
@@ -25,6 +27,10 @@ __all__ = [
 
 def recovery_policy(settings: PolicySettings) -> RecoveryPolicy:
     """Return the policy that the settings name."""
-    if settings.migration == "break-even":
-        return BreakEven()
-    return Paper(settings.eta, settings.theta, settings.lambda1, settings.lambda2, settings.claim_weight)
+    match settings.migration:
+        case "break-even":
+            return BreakEven()
+        case "paper":
+            return Paper(settings.eta, settings.theta, settings.lambda1, settings.lambda2, settings.claim_weight)
+        case "never":
+            return Never()

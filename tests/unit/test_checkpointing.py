@@ -51,7 +51,7 @@ def test_every_policy_gives_a_finite_rate_that_is_not_negative(policy: Checkpoin
             assert rate >= 0.0
 
 
-@pytest.mark.parametrize("name", ["hazard", "young", "daly", "paper"])
+@pytest.mark.parametrize("name", ["hazard", "young", "daly", "paper", "lazy", "aupy", "overhead-bounded"])
 def test_settings_choose_the_policy_by_its_name(name: str) -> None:
     assert checkpoint_policy(PolicySettings(checkpoint=name)).name == name  # type: ignore[arg-type]
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from memory_publisher import MemoryPublisher
 
-from connectors.codecs.records import decode_event, encode_inventory
+from connectors.codecs.records import Inventory, decode_event, encode_inventory
 from connectors.kafka import topics
 from connectors.kafka.partitioning import partition_of
-from models.records import InventoryModel, InventoryNode, Membership, Tick
+from models.records import (
+    BreakerReset,
+    InventoryBreaker,
+    InventoryModel,
+    InventoryNode,
+    InventoryOptOut,
+    InventoryPause,
+    Membership,
+    OptOut,
+    Pause,
+    Tick,
+)
 from streams.batch import Partition
 from streams.owner import Owner
 
@@ -29,7 +40,7 @@ class MemoryInventory:
         self.waiting: list[tuple[bytes, bytes | None]] = []
         self.offset = 0
 
-    def put(self, *nodes: InventoryNode | InventoryModel | bytes | None) -> None:
+    def put(self, *nodes: Inventory | bytes | None) -> None:
         for node in nodes:
             raw = node if isinstance(node, bytes | None) else encode_inventory(node)
             self.waiting.append((b"key", raw))
@@ -195,6 +206,42 @@ def test_a_partition_that_comes_later_is_told_the_newest_model_of_each_role() ->
         ("shadow", None, T + 2),
     ]
     assert copying.turn() == []
+
+
+def test_what_a_job_declares_goes_along() -> None:
+    copying = Copying()
+    copying.inventory.put(replace(running("n7"), min_nodes=2, replica_nodes=1))
+    told = decode_event(copying.turn()[1][3])
+    assert isinstance(told, Membership)
+    assert (told.min_nodes, told.replica_nodes) == (2, 1)
+
+
+def test_a_brake_is_told_to_every_partition_of_the_decision_log_that_is_held_and_to_no_other() -> None:
+    held = {Partition(topics.TELEMETRY, 0), Partition(topics.EVENT, 0), Partition(topics.EVENT, 2)}
+    copying = Copying(held)
+    copying.inventory.put(
+        InventoryPause(job="llama", at=T, paused=True, by="ann", why="storage"),
+        InventoryOptOut(node="n7", at=T, out=True, by="bob", why="mine"),
+        InventoryBreaker(at=T, by="ann", why="looked"),
+    )
+    rows = copying.turn()
+    places = [(topics.EVENT, 0, b"brake"), (topics.EVENT, 2, b"brake")]
+    assert [row[:3] for row in rows] == places * 3
+    assert [decode_event(row[3]) for row in rows[::2]] == [
+        Pause(id=f"{topics.INVENTORY}/0/0", at=T, job="llama", paused=True, by="ann", why="storage"),
+        OptOut(id=f"{topics.INVENTORY}/0/1", at=T, node="n7", out=True, by="bob", why="mine"),
+        BreakerReset(id=f"{topics.INVENTORY}/0/2", at=T, by="ann", why="looked"),
+    ]
+
+
+def test_a_partition_that_comes_later_is_told_the_newest_word_on_each_brake() -> None:
+    copying = Copying(set())
+    paused = [InventoryPause(job=job, at=T, paused=True, by="ann", why="x") for job in (None, "llama")]
+    copying.inventory.put(*paused, *(replace(one, paused=False) for one in paused))
+    assert copying.turn() == []
+    copying.lanes.held = {Partition(topics.EVENT, 1)}
+    told = [decode_event(value) for _, _, _, value in copying.turn()]
+    assert [(one.job, one.paused) for one in told] == [(None, False), ("llama", False)]  # type: ignore[union-attr]
 
 
 def test_tombstones_are_passed_over() -> None:

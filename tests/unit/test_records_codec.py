@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from any_record import EVENTS, RECORDS, any_record
+from any_record import EVENTS, INVENTORY, RECORDS, any_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +31,6 @@ from models.records import (
     Cause,
     Command,
     Counts,
-    InventoryModel,
     InventoryNode,
     Membership,
     NodeFate,
@@ -46,8 +45,7 @@ DECODERS: dict[type[Any], Callable[[bytes], Any]] = {
     Assessment: decode_assessment,
     Counts: decode_assessment,
     Command: decode_command,
-    InventoryNode: decode_inventory,
-    InventoryModel: decode_inventory,
+    **dict.fromkeys(INVENTORY, decode_inventory),
 }
 TICK = encode_event(Tick(at=5.0))
 COMMAND = Command(
@@ -95,6 +93,8 @@ def test_the_fields_stand_in_their_order_after_version_and_kind() -> None:
         "job": "llama",
         "rank": None,
         "world": None,
+        "min_nodes": None,
+        "replica_nodes": None,
     }
 
 

@@ -112,3 +112,8 @@ def test_a_spare_that_is_as_bad_is_not_worth_it() -> None:
 def test_settings_give_the_policy_its_numbers() -> None:
     settings = PolicySettings(migration="paper", eta=0.6, theta=0.4, lambda1=2.0, lambda2=3.0, claim_weight=5.0)
     assert recovery_policy(settings) == Paper(eta=0.6, theta=0.4, lambda1=2.0, lambda2=3.0, claim_weight=5.0)
+
+
+def test_a_policy_that_never_leaves_stays_whatever_is_claimed() -> None:
+    choice = recovery_policy(PolicySettings(migration="never")).choose(replace(SUSPICION, probability=1.0))
+    assert (choice.move, choice.numbers["P"]) == ("stay", 1.0)

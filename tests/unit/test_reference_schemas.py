@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from any_record import RECORDS, any_record
+from any_record import INVENTORY, RECORDS, any_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -18,15 +18,14 @@ from connectors.codecs.frames import encode_json_frame, encode_schema
 from connectors.codecs.records import encode_member, encode_model_choice, encode_record, encode_tick
 from connectors.kafka import topics
 from infra import reference
-from models.records import Assessment, Command, Counts, Frame, InventoryModel, InventoryNode
+from models.records import Assessment, Command, Counts, Frame, InventoryModel
 from models.telemetry import Schema
 
 TOPIC_OF: dict[type[Any], str] = {
     Assessment: topics.ASSESSMENT,
     Counts: topics.ASSESSMENT,
     Command: topics.COMMAND,
-    InventoryNode: topics.INVENTORY,
-    InventoryModel: topics.INVENTORY,
+    **dict.fromkeys(INVENTORY, topics.INVENTORY),
 }
 
 

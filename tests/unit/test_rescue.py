@@ -527,3 +527,27 @@ def test_the_observe_level_issues_nothing() -> None:
 def test_times_are_those_of_the_events() -> None:
     log, checkpoint = alarmed()
     assert BEGAN <= checkpoint.issued_at == log.events[checkpoint.cause.offset].at
+
+
+def test_a_job_that_never_leaves_passes_alarms_over_and_restores_what_it_loses() -> None:
+    log = started(migration="never", checkpoint="young", node_mtbf_days=0.01, checkpoint_cost_s=0.2)
+    (checkpoint,) = log.train(14)
+    log.save(checkpoint, step=log.job.step or 0)
+    log.train(1)
+    assert log.incident("n2", probability=0.99) == []
+    assert log.ticks(5) == []
+    (restore,) = log.fate("n2")
+    assert actions([restore]) == [("RESTORE", "s0")]
+
+
+def test_aupy_saves_on_an_alarm_that_is_worth_it_by_the_trust_that_was_earned() -> None:
+    log = started(migration="never", checkpoint="aupy", checkpoint_cost_s=5.0)
+    log.train(30)
+    assert log.incident("n2") == [], "nothing was earned yet"
+    assert log.job.trust.sparse.hits < 1.0
+    log.incident("n2", "closed")
+    log.job.trust = log.job.trust._replace(sparse=log.job.trust.sparse._replace(hits=50.0))
+    log.train(1)
+    (checkpoint,) = log.incident("n3")
+    assert checkpoint.action == "CHECKPOINT"
+    assert checkpoint.reason.numbers["P"] > 0.8

@@ -133,6 +133,10 @@ class Supervisor:
         keepers = [self._keepers[name] for name in names if name in self._keepers]
         await asyncio.gather(*(keeper.stop(deadline_s) for keeper in keepers))
 
+    async def kill(self, name: str) -> None:
+        """SIGKILL the process group of a part, as when its machine dies; it stays away until it is started anew."""
+        await self._keepers[name].kill()
+
     async def close(self, deadline_s: float) -> None:
         """Stop whatever still runs, the last started first."""
         for name in reversed(self.names):
@@ -199,6 +203,12 @@ class _Keeper:
             self._say(self.part.name, f"did not stop within {deadline_s:g} s: killed")
         self._kill_group()
         await self._task
+
+    async def kill(self) -> None:
+        """End the part without a word of warning."""
+        self._stopping.set()
+        self._kill_group()
+        await self.over()
 
     def _terminate(self) -> None:
         if self.pid is not None:

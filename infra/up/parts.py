@@ -29,9 +29,9 @@ def command(settings: Settings, bootstrap: str, *words: str) -> tuple[str, ...]:
     return (*_PYTHON, "infra.cli.main", *words, "--brokers", bootstrap, *given)
 
 
-def worker(plan: Plan, settings: Settings, bootstrap: str, keys: KeyFolder) -> Part:
-    """The worker, which signs; who replays puts the ticks itself."""
-    ticks = ("--set", "worker.ticks=source") if plan.replay is not None else ()
+def worker(settings: Settings, bootstrap: str, keys: KeyFolder, *, brings_ticks: bool = False) -> Part:
+    """The worker, which signs; who replays (``brings_ticks``) puts the ticks itself."""
+    ticks = ("--set", "worker.ticks=source") if brings_ticks else ()
     signing = ("--set", f"signing.key={keys.key}", "--set", f"signing.keyring={keys.keyring}")
     return Part(WORKER, (*command(settings, bootstrap, "worker"), *ticks, *signing))
 
@@ -69,18 +69,21 @@ def cluster_agents(plan: Plan, settings: Settings, bootstrap: str, directory: Pa
     roles: list[tuple[str, tuple[str, ...]]] = [(node, ("--rank", str(rank))) for node, rank in plan.ranks.items()]
     roles += [(node, ("--spare",)) for node in plan.spares]
     return [
-        Part(
-            f"agent-{node}",
-            (
-                *command(settings, bootstrap, "agent", "--node", node),
-                *("--job-spec", str(spec), "--directory", str(directory / "agents" / node)),
-                *("--set", f"signing.keyring={keys.keyring}"),
-                *role,
-            ),
-            nice=JOB_NICE,
-        )
+        Part(f"agent-{node}", agent(settings, bootstrap, node, role, spec, directory / "agents", keys), nice=JOB_NICE)
         for node, role in roles
     ]
+
+
+def agent(
+    settings: Settings, bootstrap: str, node: str, role: tuple[str, ...], spec: Path, agents: Path, keys: KeyFolder
+) -> tuple[str, ...]:
+    """The command line of the cluster agent of a node, which keeps what it must not forget below ``agents``."""
+    return (
+        *command(settings, bootstrap, "agent", "--node", node),
+        *("--job-spec", str(spec), "--directory", str(agents / node)),
+        *("--set", f"signing.keyring={keys.keyring}"),
+        *role,
+    )
 
 
 def job_file(directory: Path) -> Path:

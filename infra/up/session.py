@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from connectors.errors import ForestallError
-from connectors.signing import KeyFolder
 from infra import clock
-from infra.broker.embedded import Broker
 from infra.observer import LogRecord, Observer, View
 from infra.observer.account import account
 from infra.observer.view import Told
@@ -19,6 +16,7 @@ from infra.settings import Settings
 from infra.supervisor import Supervisor
 from infra.up import parts, summary
 from infra.up.narrator import sentence, worst_of
+from infra.up.place import Place
 from infra.up.plan import JOB, Plan
 from infra.up.progress import lack, status
 from infra.up.tallies import Tallies
@@ -35,19 +33,6 @@ READ_ALL_S = 20.0
 PRODUCER_STOP_S = 15.0
 PART_STOP_S = 10.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run happens: broker, folder, the environment of its parts, what was counted before it, and its keys."""
-
-    broker: Broker
-    directory: Path
-    environment: dict[str, str]
-    begin: dict[tuple[str, int], int]
-    before: summary.Baseline
-    fresh: bool
-    keys: KeyFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +106,9 @@ class Session:
         agents = parts.cluster_agents(plan, settings, bootstrap, self._place.directory, self._place.keys)
         self._agents = [part.name for part in agents]
         producers = parts.producers(plan, settings, bootstrap, self._listen, with_history=self._place.fresh)
-        for part in (parts.worker(plan, settings, bootstrap, self._place.keys), *producers, *agents):
+        replays = plan.replay is not None
+        worker = parts.worker(settings, bootstrap, self._place.keys, brings_ticks=replays)
+        for part in (worker, *producers, *agents):
             self._supervisor.start(part)
         self._terminal.say("started", ", ".join(self._supervisor.names))
 

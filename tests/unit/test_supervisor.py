@@ -56,6 +56,23 @@ class Ear:
         self.heard.append((part, what))
 
 
+async def test_a_part_that_is_killed_stays_away_until_it_is_started_anew(tmp_path: Path) -> None:
+    ear = Ear()
+    supervisor = Supervisor(tmp_path, ear, os.environ)
+    part = Part("deaf", python(DEAF))
+    supervisor.start(part)
+    await until(lambda: last_line(tmp_path / "deaf.log") == "deaf")
+    first = supervisor.pid("deaf")
+    await supervisor.kill("deaf")
+    assert supervisor.pid("deaf") is None
+    assert not psutil.pid_exists(first or 0)
+    assert ear.heard == []
+    supervisor.start(part)
+    await until(lambda: supervisor.pid("deaf") not in {None, first})
+    await supervisor.kill("deaf")
+    await supervisor.close(DEADLINE_S)
+
+
 async def test_a_part_that_dies_is_started_again_and_that_is_said(tmp_path: Path) -> None:
     ear = Ear()
     supervisor = Supervisor(tmp_path, ear, os.environ)

@@ -138,7 +138,8 @@ def test_the_demonstration_may_migrate_unless_somebody_set_the_level() -> None:
 
 
 def words_of(settings: Settings | None = None, **given: Any) -> list[str]:
-    return list(worker(plan(**given), settings or Settings(), "127.0.0.1:9", KEYS).command)
+    replays = plan(**given).replay is not None
+    return list(worker(settings or Settings(), "127.0.0.1:9", KEYS, brings_ticks=replays).command)
 
 
 def test_a_part_gets_the_brokers_and_every_setting_that_differs() -> None:

@@ -1,0 +1,153 @@
+"""The loop of one rank, and what it does when the group breaks: form it anew and go back to the last checkpoint."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Optional
+
+import torch
+import torch.distributed as dist
+from forestall_client import Client
+from forestall_client.torch import Agreement, Checkpoints, newest_good
+
+from torch_gpt.model import Trainer
+from torch_gpt.rendezvous import Rendezvous
+
+#: A rank that answers nothing for so long is taken for dead. One whose process was killed is noticed at once.
+SILENT_SECONDS_MAX = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one rank is to do. ``resume``: the step of a checkpoint that must be there, or a newer one."""
+
+    directory: Path
+    rank: int
+    world: int
+    steps: int
+    step_s: float
+    seed: int
+    own_every: int
+    agree_every: int
+    resume: Optional[int]
+    final: Optional[Path]
+
+
+class LostCheckpoint(Exception):
+    """The checkpoint that this rank was told to take up, or its last one, is not there."""
+
+
+class Broken(Exception):
+    """The group of ranks has broken; it is to be formed anew."""
+
+
+class Rank:
+    """One rank of the job."""
+
+    def __init__(self, plan: Plan, client: Client) -> None:
+        self._plan, self._client = plan, client
+        self._directory = plan.directory / "checkpoints"
+        self._trainer = Trainer(plan.seed)
+        self._rendezvous = Rendezvous(plan.directory / "rendezvous", plan.rank, plan.world, time.sleep)
+        self._losses = (plan.directory / f"losses-rank-{plan.rank}.txt").open("a", buffering=1)
+
+    def run(self) -> None:
+        """Train to the end of the plan, in as many groups as it takes."""
+        while not self._is_over():
+            try:
+                self._in_one_group()
+            except (Broken, RuntimeError) as fault:  # torch tells of a broken group by RuntimeError and its children
+                self._say(
+                    f"the group of epoch {self._rendezvous.epoch} has broken at step {self._trainer.step}: {fault}"
+                )
+            finally:
+                _leave_group()
+        self._write_final()
+        self._client.finished(self._trainer.step)
+
+    def _is_over(self) -> bool:
+        """Tell whether the last checkpoint is there already: then no other rank is needed, and none may be left."""
+        plan = self._plan
+        newest = newest_good(self._directory)
+        if plan.steps == 0 or newest is None or newest.step != plan.steps:
+            return False
+        if self._trainer.step != plan.steps:
+            Checkpoints(self._client, self._directory).load(self._trainer.state())
+            self._trainer.step = plan.steps
+            self._client.resumed(plan.steps)
+        return True
+
+    def _in_one_group(self) -> None:
+        plan = self._plan
+        store = dist.FileStore(str(self._rendezvous.join()), plan.world)
+        limit = timedelta(seconds=SILENT_SECONDS_MAX)
+        dist.init_process_group("gloo", store=store, rank=plan.rank, world_size=plan.world, timeout=limit)
+        checkpoints = Checkpoints(self._client, self._directory, dist.new_group(backend="gloo", timeout=limit))
+        try:
+            self._take_up(checkpoints)
+            agreement = Agreement(self._client, plan.agree_every)
+            while plan.steps == 0 or self._trainer.step < plan.steps:
+                self._one_step(checkpoints, agreement)
+            self._end(checkpoints)
+        finally:
+            checkpoints.wait()
+
+    def _take_up(self, checkpoints: Checkpoints) -> None:
+        trainer, wanted = self._trainer, self._plan.resume
+        found = checkpoints.load(trainer.state())
+        if wanted is not None and found < wanted:
+            raise LostCheckpoint(f"no good checkpoint of step {wanted} in {self._directory}; the newest is of {found}")
+        if found == 0:
+            trainer.begin()
+        trainer.step = found
+        if found or wanted is not None or self._rendezvous.epoch > 1:
+            self._client.resumed(found)
+        self._say(f"epoch {self._rendezvous.epoch} begins at step {found}")
+
+    def _one_step(self, checkpoints: Checkpoints, agreement: Agreement) -> None:
+        plan, trainer = self._plan, self._trainer
+        began = time.monotonic()
+        if self._rendezvous.has_moved_on():
+            raise Broken("a rank was started again")
+        gradient = trainer.local_gradient(plan.rank, plan.world)
+        dist.all_reduce(gradient)
+        trainer.apply(gradient[:-1])
+        loss = float(gradient[-1])
+        self._losses.write(f"{trainer.step} {loss.hex()}\n")
+        order = agreement.due(trainer.step)
+        if order or trainer.step % plan.own_every == 0 or trainer.step == plan.steps:
+            checkpoints.save_async(trainer.step, trainer.state(), order)
+        time.sleep(max(0.0, plan.step_s - (time.monotonic() - began)))
+        self._client.progress(trainer.step, loss, time.monotonic() - began)
+
+    def _end(self, checkpoints: Checkpoints) -> None:
+        """Stay until every rank's part of the last checkpoint is durable: one that dies before needs the others."""
+        if not checkpoints.wait():
+            raise LostCheckpoint(f"the last checkpoint could not be written to {self._directory}")
+        while not self._is_over():
+            if self._rendezvous.has_moved_on():
+                raise Broken("a rank was started again")
+            time.sleep(0.05)
+
+    def _write_final(self) -> None:
+        if self._plan.final is not None:
+            told = json.dumps({"step": self._trainer.step, "sha256": self._trainer.digest()})
+            fresh = self._plan.final.with_name(f"{self._plan.final.name}.{os.getpid()}.tmp")
+            fresh.write_text(told + "\n")
+            fresh.replace(self._plan.final)
+
+    def _say(self, words: str) -> None:
+        print(f"rank {self._plan.rank}: {words}", flush=True)
+
+
+def _leave_group() -> None:
+    """Close the connections to the other ranks, so that those who still wait for this one notice."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    gc.collect()

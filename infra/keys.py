@@ -20,7 +20,7 @@ def key_files(settings: Settings) -> KeyFolder:
     from connectors.signing.folder import KEYRING_NAME, KeyFolder
 
     given = settings.signing.key
-    if given is None or given.is_dir():
+    if given is None or given.is_dir() or not (given.suffix or given.exists()):
         files = KeyFolder.at(given or Path(platformdirs.user_data_path("forestall")) / "keys")
     else:
         files = KeyFolder(given, given.with_name(KEYRING_NAME))

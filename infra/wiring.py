@@ -116,8 +116,8 @@ def command_sealer(settings: Settings) -> FileSealer | None:
     return FileSealer(key_files(settings), log.warning)
 
 
-def worker_app(settings: Settings, brokers: str) -> faust.App:
-    """The Faust app of a worker on these brokers, with the artefact that the settings name."""
+def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None) -> faust.App:
+    """The Faust app of a worker on these brokers, with the artefact that the settings name; ``sealer`` signs."""
     from connectors.kafka import topics
     from connectors.kafka.log import open_reader
     from connectors.kafka.schemas import SchemaTable
@@ -146,7 +146,7 @@ def worker_app(settings: Settings, brokers: str) -> faust.App:
         WorkerParts(
             stages=(
                 assess_stage(schemas, foresight, incidents, fetching(brokers)),
-                decide_stage(policy_settings(settings), command_sealer(settings)),
+                decide_stage(policy_settings(settings), sealer),
             ),
             owner=lambda lanes: Owner(lanes, open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS)),
             now=clock.now,

@@ -23,6 +23,8 @@ COMMANDS = {
     "produce": ("infra.cli.produce", "send telemetry of this host, of a folder, or of the simulated fleet"),
     "worker": ("infra.cli.worker", "assess telemetry and issue commands (the Faust worker)"),
     "agent": ("infra.cli.agent", "carry out commands on a node (the cluster agent)"),
+    "keys": ("infra.cli.keys", "make, rotate, revoke and list the keys that commands are signed with"),
+    "audit": ("infra.cli.audit", "see that the log of commands is whole and authentic, or export it"),
     "web": ("infra.cli.web", "serve the live page"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
     "model": ("infra.cli.model", "show, verify, compare and activate model artefacts"),

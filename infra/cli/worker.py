@@ -25,9 +25,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from connectors.kafka.admin import admin_client, check_topics
     from infra.broker.locate import locate_broker
     from infra.cli.topics import lines_of, specs_of
-    from infra.wiring import worker_app
+    from infra.wiring import command_sealer, worker_app
     from streams.app import run as run_app
 
+    sealer = command_sealer(settings)
     with locate_broker(settings) as broker:
         with admin_client(broker.bootstrap) as client:
             states = check_topics(client, specs_of(settings))
@@ -37,5 +38,5 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             raise Failed(
                 "topics are missing, and nothing may be read before they are there:\n" + "\n".join(lines_of(states))
             )
-        run_app(worker_app(settings, broker.bootstrap))
+        run_app(worker_app(settings, broker.bootstrap, sealer))
     return 0

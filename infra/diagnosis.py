@@ -40,7 +40,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at broker, topics, clock, the activated model, artefact and disk, in this order."""
+    """Look at broker, topics, clock, the activated model, artefact, keys and disk, in this order."""
     findings = []
     try:
         with _broker(settings) as (broker, tried), admin_client(broker.bootstrap) as client:
@@ -54,7 +54,7 @@ def examine(settings: Settings) -> list[Finding]:
         if isinstance(fault, Failed):
             cure = "follow what the message says; forestall broker start shows it by itself"
         findings.append(Finding("broker", False, str(fault), cure))
-    return [*findings, _artefact(settings), _disk(settings)]
+    return [*findings, _artefact(settings), _keys(settings), _disk(settings)]
 
 
 @contextmanager
@@ -141,6 +141,28 @@ def _artefact(settings: Settings) -> Finding:
         cure = "leave out [predictor] artefact for the shipped one, or make one: forestall train"
         return Finding("artefact", False, f"{where}: {fault}", cure)
     return Finding("artefact", True, f"{where} can be read, and reads what the worker makes")
+
+
+def _keys(settings: Settings) -> Finding:
+    """Whether a worker here can sign, or a cluster agent here can judge; whoever has neither needs neither yet."""
+    from connectors.signing import FileSealer
+    from connectors.signing.keyring import read_keys
+    from infra.keys import key_files
+
+    files = key_files(settings)
+    signs = files.key.exists() or settings.policy.level != "observe"
+    if not (signs or files.keyring.exists() or settings.signing.model_fields_set):
+        return Finding("keys", True, "none: workers at level observe need none (forestall keys new makes them)")
+    try:
+        keys = read_keys(files.keyring)
+        signer = FileSealer(files, lambda _: None).key_id if signs else None
+    except ForestallError as fault:
+        return Finding("keys", False, str(fault), "forestall keys list shows them; docs/how-to/keys.md says how they go")
+    live = sum(key.state == "live" for key in keys.values())
+    told = f"{signer} signs" if signer else "no signing key here, and a cluster agent needs none"
+    if not live:
+        return Finding("keys", False, f"no key of {files.keyring} is live", "copy the keyring of the worker's machine")
+    return Finding("keys", True, f"{told}; {live} live in {files.keyring}")
 
 
 def _disk(settings: Settings) -> Finding:

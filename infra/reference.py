@@ -42,6 +42,8 @@ def schema_of(topic: str) -> dict[str, Any]:
         _add_head(components[record.__name__], kind)
     if topic == topics.TELEMETRY:
         _relax_frame(components["Frame"])
+    if topic == topics.COMMAND:
+        _add_seal(components["Command"])
     return {
         "$schema": DIALECT,
         "title": topic,
@@ -55,6 +57,17 @@ def _add_head(component: dict[str, Any], kind: str | None) -> None:
     head = {"v": {"const": VERSION}} | ({} if kind is None else {"kind": {"const": kind}})
     component["properties"] = head | {k: v for k, v in component["properties"].items() if k != "v"}
     component["required"] = [*head, *(name for name in component["required"] if name != "v")]
+
+
+def _add_seal(component: dict[str, Any]) -> None:
+    """A command on the topic ends in its seal (``connectors/signing/seal.py``)."""
+    seal = {
+        "previous": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "key_id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "signature": {"type": "string", "pattern": "^[A-Za-z0-9+/]{86}==$"},
+    }
+    component["properties"] |= seal
+    component["required"] += list(seal)
 
 
 def _relax_frame(component: dict[str, Any]) -> None:

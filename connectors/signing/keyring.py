@@ -40,7 +40,7 @@ class TrustedKey:
         return base64.b64decode(self.public_key, validate=True)
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class _File(msgspec.Struct):
     v: Literal[1]
     keys: list[TrustedKey]
 

@@ -32,7 +32,7 @@ def examined(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
 def test_everything_is_well(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     fresh_topics(broker)
     code, checks = examined(["--brokers", broker.bootstrap], capsys)
-    assert list(checks) == ["broker", "topics", "clock", "model", "artefact", "disk"]
+    assert list(checks) == ["broker", "topics", "clock", "model", "artefact", "keys", "disk"]
     assert [name for name, check in checks.items() if not check["ok"]] == []
     assert code == 0
     with admin_client(broker.bootstrap) as client:
@@ -66,12 +66,14 @@ def test_each_fault_is_told_with_its_cure(
     monkeypatch.setattr(clock, "now", lambda: ours() + 3600)
     artefact = tmp_path / "none.safetensors"
     common = ["--brokers", broker.bootstrap, "--set", f"predictor.artefact={artefact}"]
+    common += ["--set", f"signing.key={tmp_path / 'keys'}", "--set", "policy.level=migrate"]
     code, checks = examined(common, capsys)
     assert code == 1
     words = {
         "topics": ("state.snapshot.v1", "topics apply"),
         "artefact": (str(artefact), "forestall train"),
         "clock": ("the broker's clock is -", "NTP"),
+        "keys": (f"there is no keyring {tmp_path / 'keys' / 'keyring.json'}", "docs/how-to/keys.md"),
         "disk": ("GiB free", "[broker] directory"),
     }
     for name, (detail, cure) in words.items():
@@ -95,7 +97,7 @@ def test_a_broker_that_is_away_does_not_stop_the_other_checks(capsys: pytest.Cap
     assert code == 1
     assert address in str(checks["broker"]["detail"])
     assert "--brokers" in str(checks["broker"]["cure"])
-    assert set(checks) == {"broker", "artefact", "disk"}
+    assert set(checks) == {"broker", "artefact", "keys", "disk"}
 
 
 def test_with_nothing_running_the_embedded_broker_is_tried_and_leaves_no_run(

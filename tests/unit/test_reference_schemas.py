@@ -13,6 +13,7 @@ from any_record import INVENTORY, RECORDS, any_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from signing_keys import sealed
 
 from connectors.codecs.frames import encode_json_frame, encode_schema
 from connectors.codecs.records import encode_member, encode_model_choice, encode_record, encode_tick
@@ -57,7 +58,15 @@ def test_every_topic_with_json_values_has_one() -> None:
 @given(st.sampled_from(RECORDS).flatmap(any_record))
 @settings(max_examples=100, deadline=None)
 def test_real_records_hold_to_their_schema(record: Any) -> None:
-    assert faults(TOPIC_OF.get(type(record), topics.EVENT), encode_record(record)) == []
+    raw = sealed(record) if isinstance(record, Command) else encode_record(record)
+    assert faults(TOPIC_OF.get(type(record), topics.EVENT), raw) == []
+
+
+@given(any_record(Command))
+@settings(max_examples=5, deadline=None)
+def test_a_command_without_its_seal_is_none(command: Command) -> None:
+    assert faults(topics.COMMAND, sealed(command)) == []
+    assert faults(topics.COMMAND, encode_record(command))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 #: Good checkpoints that are kept.
 KEEP = 2
@@ -93,7 +93,7 @@ def found(directory: Path) -> list[Checkpoint]:
     return sorted(_found(directory), key=lambda one: (-one.step, one.path.name))
 
 
-def newest_good(directory: Path) -> Optional[Checkpoint]:
+def newest_good(directory: Path) -> Checkpoint | None:
     """Return the newest good checkpoint in ``directory``, or None; every byte of it was read."""
     for one in found(directory):
         with contextlib.suppress(NotGood):
@@ -118,7 +118,7 @@ def _found(directory: Path) -> Iterator[Checkpoint]:
             yield Checkpoint(step, path)
 
 
-def _step_of(path: Path) -> Optional[int]:
+def _step_of(path: Path) -> int | None:
     told = _DIRECTORY.fullmatch(path.name)
     return None if told is None else int(told[1])
 

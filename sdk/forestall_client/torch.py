@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -69,7 +69,7 @@ class Agreement:
         self._number = torch.zeros(1, dtype=torch.int64, device=device)
 
     def due(self, step: int) -> int:
-        """Return the newest order that any rank has been given, the same on every rank; 0 when none, or not the turn."""
+        """Return the newest order that any rank has been given, the same on every rank; 0: none, or not its turn."""
         if step % self._every:
             return 0
         self._number[0] = self._client.due(step)
@@ -90,7 +90,7 @@ class Checkpoints:
         self._client, self._directory, self._group, self._keep = client, Path(directory), group, keep
         self._rank = dist.get_rank(group) if dist.is_initialized() else 0
         self._world = dist.get_world_size(group) if dist.is_initialized() else 1
-        self._finisher: Optional[threading.Thread] = None
+        self._finisher: threading.Thread | None = None
         self._is_durable = True
         self._directory.mkdir(parents=True, exist_ok=True)
 
@@ -136,15 +136,19 @@ class Checkpoints:
     def load(self, state: State) -> int:
         """Load the newest good checkpoint into the tensors of ``state``; return its step, 0 when there is none.
 
-        It may be of another world. The first rank chooses, so that all load the same.
+        It may be of another world. The first rank chooses, so that all load the same. Raises :class:`RuntimeError`
+        where another rank is gone, or could not load it.
         """
         self.wait()
         newest = newest_good(self._directory) if self._rank == 0 else None
         name = self._told_by_first(newest.path.name if newest else "")
         if not name:
             return 0
-        with _one_process():
-            dcp.load(state, checkpoint_id=self._directory / name, process_group=self._group)
+        try:
+            with _one_process():
+                dcp.load(state, checkpoint_id=self._directory / name, process_group=self._group)
+        except CheckpointException as fault:  # no Exception, in torch
+            raise RuntimeError(f"{self._directory / name} could not be loaded: {fault}") from fault
         return int(name.split("-")[1])
 
     def _agreed_path(self, step: int) -> Path:

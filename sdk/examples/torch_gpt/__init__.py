@@ -1,1 +1,1 @@
-"""A small GPT trained by several processes on CPUs, which survives kill -9 of any of them. ``python sdk/examples/torch_gpt --help``."""
+"""A small GPT trained by several processes on CPUs, which survives kill -9 of any of them; README.md tells how."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Train; exit 0 at the end of the plan, 1 when the checkpoint to take up is not there or this rank lives elsewhere."""
+    """Train; exit 0 at the end, 1 when the checkpoint to take up is not there or this rank has a later life."""
     parser = argparse.ArgumentParser(prog="torch_gpt", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="shared by all ranks")
     parser.add_argument("--steps", type=int, default=0, help="end after so many; 0: never")
@@ -20,20 +20,26 @@ def main() -> int:
     parser.add_argument("--final", type=Path, help="write step and sha256 of the last weights here")
     chosen = parser.parse_args()
     resume = os.environ.get("FORESTALL_RESUME_STEP")
+    world = int(os.environ.get("FORESTALL_WORLD", "1"))
 
     import forestall_client
 
     client = forestall_client.connect()  # before torch, which takes seconds: the cluster agent hears of us at once
     import torch
 
-    from torch_gpt.job import LostCheckpoint, Plan, Rank
+    from torch_gpt.job import Lost, Plan, Rank
+    from torch_gpt.model import BATCH
     from torch_gpt.rendezvous import Superseded
 
     torch.set_num_threads(1)  # so small a model gains nothing from threads, and one thread adds in one order
+    if world > BATCH:
+        parser.error(
+            f"a step has {BATCH} sequences: no more ranks than that can share it, and FORESTALL_WORLD is {world}"
+        )
     plan = Plan(
         directory=chosen.directory,
         rank=int(os.environ.get("FORESTALL_RANK", "0")),
-        world=int(os.environ.get("FORESTALL_WORLD", "1")),
+        world=world,
         steps=chosen.steps,
         step_s=chosen.step_s,
         seed=chosen.seed,
@@ -45,7 +51,7 @@ def main() -> int:
     plan.directory.mkdir(parents=True, exist_ok=True)
     try:
         Rank(plan, client).run()
-    except (LostCheckpoint, Superseded) as fault:
+    except (Lost, Superseded) as fault:
         print(f"torch_gpt: {fault}", file=sys.stderr)
         return 1
     return 0

@@ -6,12 +6,13 @@ import gc
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Optional
+from typing import Any
 
-import torch
 import torch.distributed as dist
 from forestall_client import Client
 from forestall_client.torch import Agreement, Checkpoints, newest_good
@@ -21,6 +22,9 @@ from torch_gpt.rendezvous import Rendezvous
 
 #: A rank that answers nothing for so long is taken for dead. One whose process was killed is noticed at once.
 SILENT_SECONDS_MAX = 60.0
+#: So many groups may break in a row before their first step; then something is wrong that a new group does not mend.
+BARREN_MAX = 20
+END_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,12 @@ class Plan:
     seed: int
     own_every: int
     agree_every: int
-    resume: Optional[int]
-    final: Optional[Path]
+    resume: int | None
+    final: Path | None
 
 
-class LostCheckpoint(Exception):
-    """The checkpoint that this rank was told to take up, or its last one, is not there."""
+class Lost(Exception):
+    """This rank cannot go on: its checkpoint is not there or cannot be written, or no group holds."""
 
 
 class Broken(Exception):
@@ -56,18 +60,19 @@ class Rank:
         self._trainer = Trainer(plan.seed)
         self._rendezvous = Rendezvous(plan.directory / "rendezvous", plan.rank, plan.world, time.sleep)
         self._losses = (plan.directory / f"losses-rank-{plan.rank}.txt").open("a", buffering=1)
+        self._training: Any = None
+        self._checkpoints: Checkpoints | None = None
+        self._barren = 0
 
     def run(self) -> None:
         """Train to the end of the plan, in as many groups as it takes."""
         while not self._is_over():
             try:
                 self._in_one_group()
-            except (Broken, RuntimeError) as fault:  # torch tells of a broken group by RuntimeError and its children
-                self._say(
-                    f"the group of epoch {self._rendezvous.epoch} has broken at step {self._trainer.step}: {fault}"
-                )
+            except Broken as fault:
+                self._say(f"epoch {self._rendezvous.epoch} has broken at step {self._trainer.step}: {fault}")
             finally:
-                _leave_group()
+                self._leave_group()
         self._write_final()
         self._client.finished(self._trainer.step)
 
@@ -85,24 +90,48 @@ class Rank:
 
     def _in_one_group(self) -> None:
         plan = self._plan
-        store = dist.FileStore(str(self._rendezvous.join()), plan.world)
-        limit = timedelta(seconds=SILENT_SECONDS_MAX)
-        dist.init_process_group("gloo", store=store, rank=plan.rank, world_size=plan.world, timeout=limit)
-        checkpoints = Checkpoints(self._client, self._directory, dist.new_group(backend="gloo", timeout=limit))
-        try:
-            self._take_up(checkpoints)
-            agreement = Agreement(self._client, plan.agree_every)
-            while plan.steps == 0 or self._trainer.step < plan.steps:
-                self._one_step(checkpoints, agreement)
-            self._end(checkpoints)
-        finally:
-            checkpoints.wait()
+        self._barren += 1
+        if self._barren > BARREN_MAX:
+            raise Lost(f"{BARREN_MAX} groups in a row have broken before their first step")
+        with _breaking():
+            self._form_group()
+        agreement = Agreement(self._client, plan.agree_every, self._training)
+        self._take_up()
+        while plan.steps == 0 or self._trainer.step < plan.steps:
+            self._one_step(agreement)
+            self._barren = 0
+        self._end()
 
-    def _take_up(self, checkpoints: Checkpoints) -> None:
+    def _form_group(self) -> None:
+        """Join the others: one group for checkpoints, another for training, which can be left before the first."""
+        plan, limit = self._plan, timedelta(seconds=SILENT_SECONDS_MAX)
+        store = dist.FileStore(str(self._rendezvous.join()), plan.world)
+        dist.init_process_group("gloo", store=store, rank=plan.rank, world_size=plan.world, timeout=limit)
+        self._training = dist.new_group(backend="gloo", timeout=limit)
+        self._checkpoints = Checkpoints(self._client, self._directory)
+
+    def _leave_group(self) -> None:
+        """Close the connections to the other ranks, so that those who wait for this one notice.
+
+        Training's come first: while a save of this rank still waits for another one's, that one may wait for us there.
+        """
+        if self._training is not None:
+            dist.destroy_process_group(self._training)
+            self._training = None
+            gc.collect()  # they close when nothing refers to them
+        if self._checkpoints is not None:
+            self._checkpoints.wait()
+            self._checkpoints = None
+        if dist.is_initialized():
+            dist.destroy_process_group()
+            gc.collect()
+
+    def _take_up(self) -> None:
         trainer, wanted = self._trainer, self._plan.resume
-        found = checkpoints.load(trainer.state())
+        with _breaking():
+            found = self._checkpoints.load(trainer.state())
         if wanted is not None and found < wanted:
-            raise LostCheckpoint(f"no good checkpoint of step {wanted} in {self._directory}; the newest is of {found}")
+            raise Lost(f"no good checkpoint of step {wanted} in {self._directory}; the newest is of {found}")
         if found == 0:
             trainer.begin()
         trainer.step = found
@@ -110,30 +139,35 @@ class Rank:
             self._client.resumed(found)
         self._say(f"epoch {self._rendezvous.epoch} begins at step {found}")
 
-    def _one_step(self, checkpoints: Checkpoints, agreement: Agreement) -> None:
+    def _one_step(self, agreement: Agreement) -> None:
         plan, trainer = self._plan, self._trainer
         began = time.monotonic()
-        if self._rendezvous.has_moved_on():
-            raise Broken("a rank was started again")
+        self._require_current()
         gradient = trainer.local_gradient(plan.rank, plan.world)
-        dist.all_reduce(gradient)
+        with _breaking():
+            dist.all_reduce(gradient, group=self._training)
         trainer.apply(gradient[:-1])
         loss = float(gradient[-1])
         self._losses.write(f"{trainer.step} {loss.hex()}\n")
-        order = agreement.due(trainer.step)
+        with _breaking():
+            order = agreement.due(trainer.step)
         if order or trainer.step % plan.own_every == 0 or trainer.step == plan.steps:
-            checkpoints.save_async(trainer.step, trainer.state(), order)
+            self._checkpoints.save_async(trainer.step, trainer.state(), order)
         time.sleep(max(0.0, plan.step_s - (time.monotonic() - began)))
         self._client.progress(trainer.step, loss, time.monotonic() - began)
 
-    def _end(self, checkpoints: Checkpoints) -> None:
+    def _end(self) -> None:
         """Stay until every rank's part of the last checkpoint is durable: one that dies before needs the others."""
-        if not checkpoints.wait():
-            raise LostCheckpoint(f"the last checkpoint could not be written to {self._directory}")
+        is_durable = self._checkpoints.wait()
         while not self._is_over():
-            if self._rendezvous.has_moved_on():
-                raise Broken("a rank was started again")
-            time.sleep(0.05)
+            self._require_current()
+            if not is_durable:
+                raise Lost(f"the last checkpoint could not be written to {self._directory}")
+            time.sleep(END_POLL_SECONDS)
+
+    def _require_current(self) -> None:
+        if self._rendezvous.has_moved_on():
+            raise Broken("a rank was started again")
 
     def _write_final(self) -> None:
         if self._plan.final is not None:
@@ -146,8 +180,10 @@ class Rank:
         print(f"rank {self._plan.rank}: {words}", flush=True)
 
 
-def _leave_group() -> None:
-    """Close the connections to the other ranks, so that those who still wait for this one notice."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-    gc.collect()
+@contextmanager
+def _breaking() -> Iterator[None]:
+    """Take what torch raises in a collective, which is no more than a RuntimeError, for a broken group."""
+    try:
+        yield
+    except RuntimeError as fault:
+        raise Broken(str(fault).splitlines()[0]) from None

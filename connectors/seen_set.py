@@ -3,7 +3,12 @@
 One append-only file of JSON lines, written and fsynced before the effect that a line announces:
 
 - ``{"event": {…}, "command": {…}}``: a stage was entered (``command`` with the first stage only), or a fate was seen;
-- ``{"sent": "id"}``: the broker has acknowledged the event of this id.
+  ``"accepted_at"`` where the file was rewritten;
+- ``{"sent": "id"}``: the broker has acknowledged the event of this id;
+- ``{"readmitted": 1763942400.0}``: the node's owner has given the node back at this time.
+
+What is still to be published is bounded by who writes: at ``PENDING_MAX`` no command is taken up any more, so that only
+what was begun can add to it.
 
 A last line that was cut off by a crash is dropped: what it announced has not begun. A damaged line anywhere else is a
 fault that is told, since commands might run twice without it.
@@ -18,11 +23,13 @@ from pathlib import Path
 
 from connectors.codecs.records import decode_command, decode_event, encode_command, encode_event
 from connectors.errors import Failed, InvalidRecord
-from models.command_protocol import Record
+from models.command_protocol import Kept, Readmission, Record
 from models.records import NodeFate, Outcome
 
-#: The file is rewritten with what still counts when it holds more lines than this.
+#: The file is rewritten with what still counts when it holds more lines than this, and twice what was left by the last.
 LINES_MAX = 20_000
+#: With so many events that the broker has not acknowledged, nothing new may begin.
+PENDING_MAX = 10_000
 
 
 class SeenSet:
@@ -30,9 +37,9 @@ class SeenSet:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.records: list[Record] = []
+        self.records: list[Kept] = []
         self._pending: dict[str, Outcome | NodeFate] = {}
-        self._lines = 0
+        self._lines = self._left = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".new").unlink(missing_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -49,6 +56,15 @@ class SeenSet:
         self._write([_line(fate)])
         self._pending[fate.id] = fate
 
+    def readmit(self, at: float) -> None:
+        """Write that the node's owner has given it back; it is safe when this returns."""
+        self._write([_readmission(at)])
+        self.records.append(Readmission(at))
+
+    def has_room(self) -> bool:
+        """Tell whether something new may begin, for what came of it could still be told."""
+        return len(self._pending) < PENDING_MAX
+
     def pending(self) -> list[Outcome | NodeFate]:
         """Return the events that the broker has not acknowledged, oldest first."""
         return list(self._pending.values())
@@ -62,24 +78,27 @@ class SeenSet:
 
     def needs_compaction(self) -> bool:
         """Tell whether the file has grown so much that it should be rewritten."""
-        return self._lines > LINES_MAX
+        return self._lines > max(LINES_MAX, 2 * self._left)
 
-    def compact(self, records: Sequence[Record]) -> None:
+    def compact(self, records: Sequence[Kept]) -> None:
         """Rewrite the file with ``records`` and what is still to be published; a crash leaves the old or the new."""
         fresh = self._path.with_suffix(".new")
-        kept = {record.outcome.id for record in records}
+        kept = {one.outcome.id for one in records if isinstance(one, Record)}
         lines = [_line(event) for event in self._pending.values() if event.id not in kept]
-        for record in records:
-            lines.append(_line(record.outcome, record))
-            if record.outcome.id not in self._pending:
-                lines.append(json.dumps({"sent": record.outcome.id}).encode() + b"\n")
+        for one in records:
+            if isinstance(one, Readmission):
+                lines.append(_readmission(one.at))
+                continue
+            lines.append(_line(one.outcome, one))
+            if one.outcome.id not in self._pending:
+                lines.append(json.dumps({"sent": one.outcome.id}).encode() + b"\n")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         _write_all(descriptor, b"".join(lines))
         os.fsync(descriptor)
         fresh.replace(self._path)
         _sync_folder(self._path.parent)
         os.close(self._file)
-        self._file, self._lines = descriptor, len(lines)
+        self._file, self._lines, self._left = descriptor, len(lines), len(lines)
 
     def close(self) -> None:
         """Give the file back."""
@@ -111,6 +130,8 @@ class SeenSet:
             entry = json.loads(line)
             if "sent" in entry:
                 self._pending.pop(entry["sent"], None)
+            elif "readmitted" in entry:
+                self.records.append(Readmission(float(entry["readmitted"])))
             else:
                 self._take_event(entry)
         except (ValueError, KeyError, TypeError, InvalidRecord) as fault:
@@ -126,14 +147,21 @@ class SeenSet:
             raise InvalidRecord("wrong-kind", type(event).__name__)
         self._pending[event.id] = event
         if isinstance(event, Outcome):
-            raw = entry.get("command")
-            self.records.append(Record(event, decode_command(json.dumps(raw).encode()) if raw else None))
+            raw, accepted = entry.get("command"), entry.get("accepted_at")
+            command = decode_command(json.dumps(raw).encode()) if raw else None
+            self.records.append(Record(event, command, float(str(accepted)) if accepted is not None else None))
+
+
+def _readmission(at: float) -> bytes:
+    return json.dumps({"readmitted": at}).encode() + b"\n"
 
 
 def _line(event: Outcome | NodeFate, record: Record | None = None) -> bytes:
     head = b'{"event":' + encode_event(event)
     if record is not None and record.command is not None:
         head += b',"command":' + encode_command(record.command)
+    if record is not None and record.accepted_at is not None:
+        head += b',"accepted_at":' + json.dumps(record.accepted_at).encode()
     return head + b"}\n"
 
 

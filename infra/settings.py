@@ -106,9 +106,12 @@ class Worker(Section):
 
 
 class Agent(Section):
-    """Where a cluster agent keeps what it must not forget; None is the platform's data directory."""
+    """Where a cluster agent keeps what it must not forget (None: the platform's data directory), and its limits."""
 
     directory: Path | None = None
+    skew_s: NotNegative = 60
+    disruptions_per_hour: Annotated[int, Field(ge=0)] = 6
+    checkpoints_per_hour: Annotated[int, Field(ge=0)] = 240
 
 
 class Signing(Section):

@@ -2,7 +2,8 @@
 
 ::
 
-    Delivered ─ received ─┬─ rejected   generation older than the newest of the target, or an action not known here
+    Delivered ─ received ─┬─ rejected   out of time, an older generation than the target's newest, over the node
+                          │             owner's limits, or a rank for a node that is quarantined
                           ├─ expired    it came after its ``expires_at``
                           └─ accepted ── staged ── durable ── done
                                  └─────────┴──────────┴────── failed
@@ -10,6 +11,9 @@
 Each arrow is one :class:`Record`: the agent writes it durably, then publishes its outcome, and only then carries out
 what follows in the list. So whatever is redelivered, a command has at most one effect, and after a crash
 :class:`Resumed` finds every half-done one. There is no clock here: each event holds the time at which it happened.
+
+What is not authentic is no command: it is refused under a name made of its bytes, and never takes the place of the
+command that it claims to be, moves a fence or ends anything (decision 026).
 """
 
 from __future__ import annotations
@@ -18,25 +22,35 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict, Unpack
 
+from models.agent_limits import AgentLimits
 from models.records import TERMINAL_STAGES, Action, Command, Outcome, Stage, digest_id
+from models.refusals import REFUSED, Refusals
 
-#: Actions that a cluster agent carries out; any other is rejected.
-ACTIONS: frozenset[Action] = frozenset({"CHECKPOINT", "MIGRATE", "RESTORE"})
+#: Actions after which a node takes no new rank until its owner gives it back.
+QUARANTINES: frozenset[Action] = frozenset({"QUARANTINE", "DRAIN"})
 #: An accepted command that has not ended after this long has failed.
 EFFECT_SECONDS_MAX = 120.0
 #: How long after its expiry a command's id is remembered; a longer redelivery is refused as expired.
 SEEN_SECONDS_MIN = 86_400.0
+#: Commands that are remembered at most. Of what is expired the oldest go first; if nothing is, none is taken up.
+SEEN_MAX = 10_000
 
 _ORDER: dict[Stage, int] = {"received": 0, "accepted": 1, "staged": 2, "durable": 3, "done": 4, "failed": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A command for this agent came from the log; ``rank`` is the rank that it concerns here."""
+    """A command for this agent came from the log; ``rank`` is the rank that it concerns here.
+
+    ``refused`` says why it is not authentic: then nothing that stands in it is believed, and ``digest`` of its bytes is
+    its name. None: it is signed by a key that is trusted.
+    """
 
     command: Command
     at: float
     rank: int | None
+    refused: str | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +113,24 @@ ProtocolEvent: TypeAlias = Delivered | Staged | Durable | Finished | Failed | Ti
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Write this durably, then publish ``outcome``; ``command`` comes with the first record of each command."""
+    """Write this durably, then publish ``outcome``.
+
+    ``command`` comes with the first record of each command, ``accepted_at`` where several were made one.
+    """
 
     outcome: Outcome
     command: Command | None = None
+    accepted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readmission:
+    """The node's owner has given it back: it may take a rank again."""
+
+    at: float
+
+
+Kept: TypeAlias = Record | Readmission
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +189,22 @@ class CommandProtocol:
         The node of this cluster agent; it stands in every outcome.
     records:
         What an earlier run of it recorded, in order.
+    limits:
+        What its owner allows.
     """
 
-    def __init__(self, node: str, records: Iterable[Record] = ()) -> None:
+    def __init__(self, node: str, records: Iterable[Kept] = (), limits: AgentLimits | None = None) -> None:
         self._node = node
+        self._limits = limits or AgentLimits()
         self._seen: dict[str, _Progress] = {}
-        self._newest: dict[str, int] = {}
-        for record in records:
-            self._enter(record)
+        self._refusals = Refusals(node)
+        self._readmitted_at: float | None = None
+        self.not_taken_up = 0
+        for one in records:
+            if isinstance(one, Readmission):
+                self._readmitted_at = one.at
+            else:
+                self._enter(one)
 
     def handle(self, *events: ProtocolEvent) -> list[Instruction]:
         """Take in what happened, in order, and return what is to be done, in order."""
@@ -183,9 +219,17 @@ class CommandProtocol:
         known = self._seen.get(command)
         return known.outcome.stage if known else None
 
-    def records(self) -> list[Record]:
+    @property
+    def quarantined_by(self) -> Command | None:
+        """Return the newest command by which this node takes no new rank, or None if it takes one."""
+        holding = [one for one in self._seen.values() if self._holds(one)]
+        return max(holding, key=lambda one: one.accepted_at or 0.0).command if holding else None
+
+    def records(self) -> list[Kept]:
         """Return the least that :class:`CommandProtocol` needs to be built again: one record a command."""
-        return [Record(one.outcome, one.command) for one in self._seen.values()]
+        kept: list[Kept] = [Record(outcome) for outcome in self._refusals.outcomes()]
+        kept += [Record(one.outcome, one.command, one.accepted_at) for one in self._seen.values()]
+        return [*kept, Readmission(self._readmitted_at)] if self._readmitted_at is not None else kept
 
     def _handle(self, event: ProtocolEvent) -> Iterator[Instruction]:
         match event:
@@ -206,11 +250,17 @@ class CommandProtocol:
                 yield from self._resumed(event.at)
 
     def _delivered(self, event: Delivered) -> Iterator[Instruction]:
-        if event.command.id in self._seen:
-            return
-        received = self._outcome(event.command, event.rank, "received", event.at)
-        yield self._enter(Record(received, event.command))
-        yield from self._judge(event.command, event.rank, event.at)
+        if event.refused is not None:
+            claimed = event.command
+            told = self._refusals.refuse(event.digest, claimed.id, claimed.job, claimed.action, event.at, event.refused)
+            yield from self._tell(told)
+        elif event.command.id not in self._seen:
+            if not self._has_room(event.at):
+                self.not_taken_up += 1
+                return
+            received = self._outcome(event.command, event.rank, "received", event.at)
+            yield self._enter(Record(received, event.command))
+            yield from self._judge(event.command, event.rank, event.at)
 
     def _judge(self, command: Command, rank: int | None, at: float) -> Iterator[Instruction]:
         refusal = self._refusal(command, at)
@@ -222,14 +272,39 @@ class CommandProtocol:
         yield Execute(command, "begin")
 
     def _refusal(self, command: Command, at: float) -> tuple[Stage, str] | None:
-        newest = self._newest.get(_target(command), command.generation)
-        if at > command.expires_at:
+        if not at <= command.expires_at:
             return "expired", f"it came {at - command.expires_at:.1f} s after its expiry"
+        newest = self._newest(command)
         if command.generation < newest:
             return "rejected", f"generation {command.generation} is older than {newest}, already seen"
-        if command.action not in ACTIONS:
-            return "rejected", f"this cluster agent does not carry out {command.action}"
-        return None
+        by = self.quarantined_by
+        if by is not None and command.action == "RESTORE":
+            return "rejected", f"quarantined by {by.action} {by.id}; its owner ends that by `forestall agent --return`"
+        accepted = [(one.command.action, one.accepted_at) for one in self._seen.values() if one.accepted_at is not None]
+        why = self._limits.out_of_time(command, at) or self._limits.too_many(command.action, at, accepted)
+        return ("rejected", why) if why is not None else None
+
+    def _newest(self, command: Command) -> int:
+        """Return the newest generation that its target has seen."""
+        fences = [one for one in self._seen.values() if one.outcome.stage not in {"received", "rejected"}]
+        target = _target(command)
+        return max([one.command.generation for one in fences if _target(one.command) == target], default=0)
+
+    def _holds(self, one: _Progress) -> bool:
+        """Tell whether a command is a reason for this node to take no new rank."""
+        since = self._readmitted_at
+        if one.command.action not in QUARANTINES or one.accepted_at is None:
+            return False
+        return since is None or one.accepted_at > since
+
+    def _has_room(self, at: float) -> bool:
+        """Forget the oldest of what is over, if there are too many: once expired it cannot be carried out again."""
+        if len(self._seen) < SEEN_MAX:
+            return True
+        over = [key for key, one in self._seen.items() if one.ended and at > one.command.expires_at]
+        for key in [key for key in over if not self._holds(self._seen[key])][: SEEN_MAX // 10]:
+            del self._seen[key]
+        return len(self._seen) < SEEN_MAX
 
     def _durable(self, event: Durable) -> Iterator[Instruction]:
         facts: _Facts = {"step": event.step, "seconds": event.seconds, "uri": event.uri, "digest": event.digest}
@@ -253,8 +328,13 @@ class CommandProtocol:
                 reason = f"not done {EFFECT_SECONDS_MAX:.0f} s after it was accepted"
                 yield from self._advance(one.command.id, "failed", at, reason=reason)
                 yield Abandon(one.command)
-            elif one.ended and at > one.command.expires_at + SEEN_SECONDS_MIN:
+            elif one.ended and at > one.command.expires_at + SEEN_SECONDS_MIN and not self._holds(one):
                 del self._seen[one.command.id]
+        yield from self._tell(self._refusals.catch_up(at))
+
+    def _tell(self, refusal: Outcome | None) -> Iterator[Instruction]:
+        if refusal is not None:
+            yield self._enter(Record(refusal))
 
     def _resumed(self, at: float) -> Iterator[Instruction]:
         for one in [one for one in self._seen.values() if not one.ended]:
@@ -281,17 +361,17 @@ class CommandProtocol:
     def _enter(self, record: Record) -> Record:
         """Fold one record into the state; the only place where the state grows."""
         outcome = record.outcome
+        if record.command is None and outcome.command.startswith(REFUSED):
+            self._refusals.remember(outcome)
+            return record
         if record.command is not None:
-            self._seen[outcome.command] = _Progress(record.command, outcome.rank, outcome)
+            self._seen[outcome.command] = _Progress(record.command, outcome.rank, outcome, record.accepted_at)
         known = self._seen.get(outcome.command)
         if known is None:
             return record
         known.outcome = outcome
         if outcome.stage in {"accepted", "staged", "durable"} and known.accepted_at is None:
             known.accepted_at = outcome.at
-        if outcome.stage not in {"received", "rejected"}:
-            target = _target(known.command)
-            self._newest[target] = max(known.command.generation, self._newest.get(target, 0))
         return record
 
 

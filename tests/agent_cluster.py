@@ -1,4 +1,4 @@
-"""Real cluster agents with real ranks on a real broker, driven by commands written by hand."""
+"""Real cluster agents with real ranks on a real broker, driven by commands written and signed by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,26 +69,28 @@ class Log:
 class Cluster:
     """Cluster agents of one job in ``directory``; everything that it started it ends in :meth:`close`."""
 
-    def __init__(self, brokers: str, directory: Path, *, job: str, world: int, steps: int, step_s: float) -> None:
+    def __init__(
+        self, brokers: str, directory: Path, *, job: str, world: int, steps: int, step_s: float, more: str = ""
+    ) -> None:
         self.brokers, self.directory, self.job, self.world = brokers, directory, job, world
         self.agents: dict[str, subprocess.Popen[bytes]] = {}
         self.spec = directory / "jobs.toml"
         self.training = directory / "training"
         words = [sys.executable, "-m", "experiments.training_job", "--directory", str(self.training)]
         words += ["--steps", str(steps), "--step-s", str(step_s)]
-        self.spec.write_text(f"[jobs.{job}]\ncommand = {words!r}\nworld = {world}\n")
+        self.spec.write_text(f"[jobs.{job}]\ncommand = {words!r}\nworld = {world}\n{more}")
         self._producer = KafkaProducer(bootstrap_servers=brokers, acks="all")
         self.events = Log(brokers, EVENT, decode_event)
         self.inventory = Log(brokers, INVENTORY, decode_inventory)
         self._generation = itertools.count(1)
 
-    def start(self, node: str, *role: str) -> subprocess.Popen[bytes]:
+    def start(self, node: str, *role: str, by: Sequence[str] = (str(FORESTALL),)) -> subprocess.Popen[bytes]:
         """Start the cluster agent of ``node``."""
-        words = [str(FORESTALL), "agent", "--node", node, "--job-spec", str(self.spec), *role]
+        words = ["agent", "--node", node, "--job-spec", str(self.spec), *role]
         words += ["--directory", str(self.directory / node), "--brokers", self.brokers]
         words += ["--set", keyring_setting()]
         with (self.directory / f"{node}.log").open("ab") as log:
-            self.agents[node] = subprocess.Popen(words, stdout=log, stderr=log)
+            self.agents[node] = subprocess.Popen([*by, *words], stdout=log, stderr=log)
         return self.agents[node]
 
     def kill(self, node: str) -> None:
@@ -119,8 +121,14 @@ class Cluster:
         )
 
     def send(self, command: Command) -> None:
-        """Put a command that was made on the log, perhaps again."""
-        self._producer.send(COMMAND, key=self.job.encode(), value=sealed(command)).get(timeout=10)
+        """Sign a command that was made and put it on the log, perhaps again."""
+        self.put(sealed(command))
+
+    def put(self, *raw: bytes) -> None:
+        """Put these bytes on the command topic, a record each."""
+        sent = [self._producer.send(COMMAND, key=self.job.encode(), value=one) for one in raw]
+        for one in sent:
+            one.get(timeout=10)
 
     def outcomes(self, command: Command) -> list[Outcome]:
         """Return what came of a command so far."""

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from connectors.errors import Failed as EffectFailed
-from connectors.executors import Executor, Launch
+from connectors.executors import Executor
 from connectors.seen_set import SeenSet
-from infra.agent.command_reader import CommandReader, Positions
+from connectors.signing import Keyring
+from infra.agent.command_reader import CommandReader, Judged, Positions
+from infra.agent.effects import STARTS, Effects
 from infra.agent.node_state import POSITIONS, SEEN
 from infra.agent.place import Place
 from infra.agent.publisher import Publisher
@@ -46,17 +48,27 @@ PROGRESS_SECONDS_MIN = 1.0
 #: How long a rank has to end by itself when its cluster agent is stopped, and what else may take time then.
 RANK_GRACE_SECONDS = 2.0
 LAST_WORDS_SECONDS = 3.0
+#: Records that were read and not yet taken in; the reader waits when there are as many.
+HEARD_MAX = 1_000
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A record of the command topic; ``command`` is None where nobody can read it."""
+    """A record of the command topic; ``judged`` is None where nobody can read it."""
 
     partition: int
     offset: int
-    command: Command | None
+    judged: Judged | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A message of the rank, and the life of the rank that said it."""
+
+    life: int
+    message: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +78,28 @@ class _Settled:
     ids: list[str]
 
 
-_Item = _Heard | _Settled | Mapping[str, Any] | None
+_Item = _Heard | _Said | _Settled | None
 
 
 class ClusterAgent:
-    """Carries out the commands of one node; :meth:`run` returns when :meth:`stop` was called.
+    """Carries out the commands of one node that ``keyring`` trusts; :meth:`run` returns when :meth:`stop` was called.
 
     Raises :class:`connectors.errors.WrongUse` where a rank of another job still runs.
     """
 
-    def __init__(self, place: Place, executor: Executor, say: Say) -> None:
+    def __init__(self, place: Place, executor: Executor, keyring: Keyring, say: Say) -> None:
         place.require_own(executor.record, executor.state())
-        self._place, self._executor, self._say = place, executor, say
+        self._place, self._executor, self._keyring, self._say = place, executor, keyring, say
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._room = threading.Semaphore(HEARD_MAX)
         self._stopping = False
         self._seen = SeenSet(place.directory / SEEN)
-        self._protocol = CommandProtocol(place.node, self._seen.records)
+        self._protocol = CommandProtocol(place.node, self._seen.records, place.limits)
         self._seen.compact(self._protocol.records())
         self._positions = Positions(place.directory / POSITIONS)
+        self._effects = Effects(place, executor, self._order, lambda: self._ranks.next_life(), say)
         self._counts: Counter[str] = Counter()
-        self._step: int | None = None
-        self._resumed_from: int | None = None
-        self._training_ended = False
+        self._not_taken_up = 0
         self._last_progress = 0.0
         self._next_look = 0.0
 
@@ -99,23 +111,33 @@ class ClusterAgent:
     def run(self) -> dict[str, Any]:
         """Work until stopped; return what was done."""
         place = self._place
-        self._ranks = RankServer(socket_path(place.directory), self._items.put)
+        self._ranks = RankServer(
+            socket_path(place.directory), lambda life, message: self._items.put(_Said(life, message))
+        )
         self._publisher = Publisher(place.brokers, lambda ids: self._items.put(_Settled(ids)), self._say)
         self._publisher.tell(self._seen.pending())
         self._begin()
-        reader = CommandReader(
-            place.brokers,
-            self._positions,
-            place.life_s,
-            lambda partition, offset, command: self._items.put(_Heard(partition, offset, command)),
-            self._say,
-        )
+        reader = CommandReader(place.brokers, self._keyring, self._positions, place.life_s, self._heard, self._say)
         try:
             while not self._stopping:
                 self._turn()
         finally:
             unsent = self._end(reader)
-        return {"node": place.node, "outcomes": dict(self._counts), "unsent": unsent, "last_step": self._step}
+        return {
+            "node": place.node,
+            "outcomes": dict(self._counts),
+            "unreadable": reader.unreadable,
+            "not_taken_up": self._not_taken_up + self._protocol.not_taken_up,
+            "unsent": unsent,
+            "last_step": self._effects.told.step,
+        }
+
+    def _heard(self, partition: int, offset: int, judged: Judged | None) -> None:
+        """Called by the reader's thread, which waits here while too much is still to be taken in."""
+        while not self._room.acquire(timeout=LOOK_SECONDS):
+            if self._stopping:
+                return
+        self._items.put(_Heard(partition, offset, judged))
 
     def _turn(self) -> None:
         with suppress(queue.Empty):
@@ -131,21 +153,23 @@ class ClusterAgent:
             case _Settled():
                 self._seen.settle(item.ids)
             case _Heard():
-                if item.command is not None and self._is_mine(item.command):
-                    self._happened(Delivered(item.command, now(), self._rank_of(item.command)))
+                self._room.release()
+                if item.judged is not None and self._is_mine(item.judged.command):
+                    self._delivered(item.judged)
                 self._positions.passed(item.partition, item.offset)
-            case _:
-                self._rank_said(item)
+            case _Said():
+                if item.life == self._ranks.life:
+                    self._rank_said(item.message)
 
     def _begin(self) -> None:
         """Finish what an earlier run left half done, then see to the rank: adopt it, start it, or wait as a spare."""
         self._happened(Resumed(now()))
         self._look_at_rank()
         record = self._place.own(self._executor.record)
-        if record is None and self._place.rank is not None:
-            self._launch(self._place.rank, order=None, step=None)
+        if record is None and self._place.rank is not None and self._protocol.quarantined_by is None:
+            self._effects.launch(self._place.rank, order=None, step=None, world=None)
         elif record is not None and record.state == "stopped":
-            self._launch(record.rank, order=None, step=None)
+            self._effects.launch(record.rank, order=None, step=record.step, world=record.world)
         elif record is not None and record.state == "running":
             self._say(f"rank {record.rank} of {record.job} is taken over, process {record.pid}")
         self._announce()
@@ -177,7 +201,7 @@ class ClusterAgent:
     def _look_at_rank(self) -> None:
         state = self._executor.state()
         if state in {"ended", "died"}:
-            self._rank_ended(clean=state == "ended" or self._training_ended)
+            self._rank_ended(clean=state == "ended" or self._effects.told.finished)
 
     # -- commands
 
@@ -187,6 +211,18 @@ class ClusterAgent:
         record = self._executor.record
         runs = record is not None and record.state == "running" and record.job == command.job
         return runs and (not command.ranks or (record is not None and record.rank in command.ranks))
+
+    def _delivered(self, judged: Judged) -> None:
+        """Have the protocol judge a command; one of which nothing could be told is not taken up at all."""
+        command, rank = judged.command, self._rank_of(judged.command)
+        if not self._seen.has_room():
+            self._not_taken_up += 1
+            if self._not_taken_up == 1:
+                self._say("the broker takes no outcomes and too many wait: no command is taken up until it does")
+            return
+        if judged.refused is not None:  # it is told of to this node's own job, whatever it claims
+            command, rank = replace(command, job=self._place.job.name), None
+        self._happened(Delivered(command, now(), rank, judged.refused, judged.digest))
 
     def _rank_of(self, command: Command) -> int | None:
         if command.action == "RESTORE" or self._executor.record is None:
@@ -219,76 +255,19 @@ class ClusterAgent:
             case Execute(command=command):
                 if instruction.mode == "begin":  # after a restart a rank that is gone may have been ended by order
                     self._look_at_rank()
-                effect = {"CHECKPOINT": self._checkpoint, "MIGRATE": self._migrate, "RESTORE": self._restore}
-                try:
-                    return effect[command.action](instruction)
-                except EffectFailed as fault:
-                    return [Failed(command.id, now(), str(fault))]
+                events = self._effects.carry_out(instruction, self._protocol.open_commands())
+                if command.action != "CHECKPOINT":
+                    self._announce()
+                return events
             case Abandon(command=command):
                 self._ranks.push({"type": "cancel", "command": command.id})
         return []
 
-    def _checkpoint(self, execute: Execute) -> list[ProtocolEvent]:
-        """Hand the order to the rank. One that is not there yet gets it when it calls."""
-        if self._executor.state() != "running":
-            raise EffectFailed("no rank runs here" if execute.mode == "begin" else "interrupted: the rank has ended")
-        self._executor.checkpoint(execute.command)
-        self._order(execute.command, find=execute.mode == "find")
-        return []
-
-    def _order(self, command: Command, *, find: bool) -> None:
+    def _order(self, command: Command, find: bool) -> None:
         order = {"command": command.id, "order": command.generation, "step": command.step, "find": find}
         self._ranks.push({"type": "checkpoint", **order})
 
-    def _migrate(self, execute: Execute) -> list[ProtocolEvent]:
-        """Kill the rank for real, or find that it is gone."""
-        record, command = self._executor.record, execute.command
-        if record is None or record.job != command.job or (command.ranks and record.rank not in command.ranks):
-            raise EffectFailed(f"rank {list(command.ranks)} of {command.job} does not run here")
-        if execute.mode == "find" and self._executor.state() == "running":
-            raise EffectFailed("interrupted: the command expired before the rank was killed")
-        self._executor.kill()
-        self._announce()
-        gone = [Failed(one.id, now(), "the rank was migrated away") for one in self._awaited_of_rank()]
-        return [Finished(command.id, now(), self._step), *gone]
-
-    def _restore(self, execute: Execute) -> list[ProtocolEvent]:
-        """Start the rank from the checkpoint, once; its first new step is what finishes the command."""
-        command, record = execute.command, self._executor.record
-        begun = record is not None and record.order == command.id
-        if begun and self._executor.state() == "running":
-            return []
-        if begun:
-            raise EffectFailed("interrupted: the rank has ended before its first step")
-        if execute.mode == "find":
-            raise EffectFailed("interrupted: the command expired before the rank was started")
-        if command.job != self._place.job.name:
-            raise EffectFailed(f"the job file of this node has no job {command.job!r}")
-        if len(command.ranks) != 1:
-            raise EffectFailed(f"one rank can be restored on a node, not {list(command.ranks)}")
-        self._launch(command.ranks[0], order=command.id, step=command.step)
-        self._announce()
-        return []
-
-    def _awaited_of_rank(self) -> list[Command]:
-        """Return the open commands that end with the rank that ran here."""
-        record = self._executor.record
-        return [
-            one
-            for one in self._protocol.open_commands()
-            if one.action == "CHECKPOINT" or (one.action == "RESTORE" and record is not None and record.order == one.id)
-        ]
-
     # -- the rank
-
-    def _launch(self, rank: int, *, order: str | None, step: int | None) -> None:
-        place = self._place
-        environment = place.environment_of(rank, step)
-        self._step, self._resumed_from, self._training_ended = None, None, False
-        self._executor.start(
-            Launch(job=place.job.name, rank=rank, command=place.job.command, environment=environment, order=order)
-        )
-        self._say(f"rank {rank} of {place.job.name} is started" + (f" from step {step}" if step is not None else ""))
 
     def _rank_said(self, message: Mapping[str, Any]) -> None:
         """Take one message of the rank in; what is not as the protocol says is left out, and said."""
@@ -302,7 +281,7 @@ class ClusterAgent:
             case "hello":
                 for command in self._protocol.open_commands():
                     if command.action == "CHECKPOINT":
-                        self._order(command, find=now() > command.expires_at)
+                        self._order(command, now() > command.expires_at)
             case "progress":
                 self._progressed(int(message["step"]), loss_of(message["loss"]), float(message["step_s"]))
             case "staged":
@@ -314,18 +293,18 @@ class ClusterAgent:
             case "unknown":
                 self._happened(Failed(message["command"], now(), "interrupted: the rank had not begun it in time"))
             case "resumed":
-                self._resumed_from = int(message["step"])
+                self._effects.told.resumed_from = int(message["step"])
             case "finished":
-                self._training_ended, self._step = True, int(message["step"])
+                self._effects.told.step, self._effects.told.finished = int(message["step"]), True
 
     def _progressed(self, step: int, loss: float | None, step_s: float) -> None:
         record = self._executor.record
         if record is None:
             return
-        self._step = step
+        self._effects.told.step = step
         for command in self._protocol.open_commands():
-            if command.action == "RESTORE" and command.id == record.order:
-                self._happened(Finished(command.id, now(), self._resumed_from))
+            if command.action in STARTS and command.id == record.order:
+                self._happened(Finished(command.id, now(), self._effects.told.resumed_from))
         at = now()
         if at - self._last_progress < PROGRESS_SECONDS_MIN:
             return
@@ -354,7 +333,7 @@ class ClusterAgent:
         code = self._executor.exit_code()
         how = "training is over" if clean else "it died" if code is None else f"exit code {code}"
         self._say(f"rank {record.rank} of {record.job} has ended: {how}")
-        for command in self._awaited_of_rank():
+        for command in self._effects.awaited_of_rank(self._protocol.open_commands()):
             self._happened(Failed(command.id, now(), f"the rank has ended: {how}"))
         if not clean:
             identity = digest_id("fate", self._place.node, record.job, record.rank, record.pid, record.born)
@@ -369,13 +348,16 @@ class ClusterAgent:
         place = self._place
         record = place.own(self._executor.record)
         runs = record is not None and record.state == "running"
+        is_free = self._protocol.quarantined_by is None and (record is None or record.state == "returned")
         self._publisher.announce(
             InventoryNode(
                 node=place.node,
                 at=now(),
-                state="running" if runs else "spare" if record is None else "vacated",
+                state="running" if runs else "spare" if is_free else "vacated",
                 job=place.job.name,
                 rank=record.rank if record is not None and runs else None,
-                world=place.job.world if runs else None,
+                world=(record.world or place.job.world) if record is not None and runs else None,
+                min_nodes=place.job.min_nodes,
+                replica_nodes=place.job.replica_nodes,
             )
         )

@@ -2,6 +2,9 @@
 
 The position is the cluster agent's own: it is written down after a command has been taken in, so nothing is passed
 over; what comes twice is known by its id. Without one, reading begins one command's life before the end of the log.
+
+The bytes of each record are judged by the keyring before anything in them is looked at. What cannot be read is counted
+and said, and stays where it stands on the log: each agent reads every record, so each would send a copy of it.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
@@ -17,6 +22,7 @@ from kafka.errors import KafkaError
 from connectors.codecs.records import decode_command
 from connectors.errors import InvalidRecord
 from connectors.kafka.topics import COMMAND
+from connectors.signing import Keyring, Refusal
 from infra.clock import now
 from models.records import Command
 
@@ -24,7 +30,22 @@ PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 3.0
 POLL_SECONDS = 0.5
 REQUEST_SECONDS_MAX = 5.0
 
-Heard = Callable[[int, int, Command | None], None]
+#: A command is a few hundred bytes, and its evidence a few more.
+COMMAND_BYTES_MAX = 65_536
+#: Of records that cannot be read each of so many is said, and then one in a thousand.
+SAID_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A command as it was read; ``refused`` says why it is not authentic, and ``digest`` names its bytes."""
+
+    command: Command
+    refused: str | None
+    digest: str
+
+
+Heard = Callable[[int, int, Judged | None], None]
 Say = Callable[[str], None]
 
 
@@ -54,14 +75,17 @@ class Positions:
 
 
 class CommandReader:
-    """Calls ``heard(partition, offset, command)`` for each record, from its thread; None: it could not be read.
+    """Calls ``heard(partition, offset, judged)`` for each record, from its thread; None: it could not be read.
 
-    ``life_s`` is how long a command can be alive, in seconds.
+    ``life_s`` is how long a command can be alive, in seconds. ``heard`` may hold the reading up.
     """
 
-    def __init__(self, brokers: str, positions: Positions, life_s: float, heard: Heard, say: Say) -> None:
-        self._brokers, self._positions, self._life_s = brokers, positions, life_s
+    def __init__(
+        self, brokers: str, keyring: Keyring, positions: Positions, life_s: float, heard: Heard, say: Say
+    ) -> None:
+        self._brokers, self._keyring, self._positions, self._life_s = brokers, keyring, positions, life_s
         self._heard, self._say = heard, say
+        self.unreadable = 0
         self._stop = threading.Event()
         self._at: dict[int, int] = dict(positions.snapshot())
         self.ready = threading.Event()
@@ -93,7 +117,8 @@ class CommandReader:
                 for partition, records in consumer.poll(timeout_ms=round(POLL_SECONDS * 1000)).items():
                     for record in records:
                         self._at[partition.partition] = record.offset + 1
-                        self._heard(partition.partition, record.offset, self._decode(record.value, record.offset))
+                        place = f"{COMMAND}/{partition.partition}/{record.offset}"
+                        self._heard(partition.partition, record.offset, self._judge(record.value or b"", place))
         finally:
             self.ready.clear()
             consumer.close(autocommit=False, timeout_ms=500)
@@ -129,9 +154,21 @@ class CommandReader:
                 at = place.offset if place is not None else ends[partition]
             consumer.seek(partition, at)
 
-    def _decode(self, raw: bytes | None, offset: int) -> Command | None:
+    def _judge(self, raw: bytes, place: str) -> Judged | None:
         try:
-            return decode_command(raw or b"")
+            command, verdict = _decode(raw), self._keyring.verify(raw)
         except InvalidRecord as fault:
-            self._say(f"the command at offset {offset} cannot be read: {fault}")
+            self.unreadable += 1
+            if self.unreadable <= SAID_MAX or self.unreadable % 1000 == 0:
+                self._say(f"the record at {place} is no command: {fault} ({self.unreadable} so far)")
             return None
+        refused = str(verdict.reason) if isinstance(verdict, Refusal) else None
+        if isinstance(verdict, Refusal) and verdict.key_id is not None:
+            refused = f"{refused} (by key {verdict.key_id[:64]!r})"
+        return Judged(command, refused, sha256(raw).hexdigest()[:16])
+
+
+def _decode(raw: bytes) -> Command:
+    if len(raw) > COMMAND_BYTES_MAX:
+        raise InvalidRecord("too-large", f"{len(raw)} bytes are no command")
+    return decode_command(raw)

@@ -22,7 +22,8 @@ SEND_SECONDS_MAX = 1.0
 #: The longest path of a unix socket that every platform takes.
 PATH_BYTES_MAX = 100
 
-Said = Callable[[Mapping[str, Any]], None]
+#: The life of the rank that said it (:attr:`RankServer.life`), and what.
+Said = Callable[[int, Mapping[str, Any]], None]
 
 
 def loss_of(told: Any) -> float | None:
@@ -51,6 +52,7 @@ class RankServer:
         self._path, self._said = path, said
         self._lock = threading.Lock()
         self._rank: socket.socket | None = None
+        self.life = 0
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -61,6 +63,13 @@ class RankServer:
             os.umask(before)
         self._listener.listen(8)
         threading.Thread(target=self._accept, name="rank-server", daemon=True).start()
+
+    def next_life(self) -> None:
+        """Another rank begins here: what an earlier one has said, or still says, carries an older number."""
+        with self._lock:
+            self.life += 1
+            if self._rank is not None:
+                self._hang_up(self._rank)
 
     def push(self, message: Mapping[str, Any]) -> None:
         """Tell the rank something; nobody there: nothing happens."""
@@ -95,16 +104,17 @@ class RankServer:
             except OSError:
                 return
             line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(SEND_SECONDS_MAX), 0))
-            threading.Thread(target=self._serve, args=(line,), name="rank", daemon=True).start()
+            threading.Thread(target=self._serve, args=(line, self.life), name="rank", daemon=True).start()
 
-    def _serve(self, line: socket.socket) -> None:
+    def _serve(self, line: socket.socket, life: int) -> None:
         """Take messages until the rank hangs up or says what nobody can read."""
         with line, line.makefile("rb") as lines, suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             for raw in iter(lambda: lines.readline(LINE_BYTES_MAX), b""):
                 message = json.loads(raw)
                 if message["type"] == "hello":
                     with self._lock:
-                        self._rank = line
-                self._said(message)
+                        if life == self.life:
+                            self._rank = line
+                self._said(life, message)
         with self._lock:
             self._hang_up(line)

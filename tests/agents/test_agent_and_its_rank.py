@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from signing_keys import keyring_setting
 
 from models.records import digest_id
 
@@ -54,6 +55,7 @@ class Node:
     def start(self, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "infra.cli.main", "agent", "--node", "n0", "--json", *words]
         command += ["--job-spec", str(self.folder / "jobs.toml"), "--directory", str(self.directory)]
+        command += ["--set", keyring_setting()]
         with (self.folder / f"log-{len(self.agents) + 1}").open("ab") as log:
             agent = subprocess.Popen(
                 [*command, "--brokers", "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=log, text=True

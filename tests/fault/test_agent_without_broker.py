@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from agent_cluster import Cluster, wait_for
+from signing_keys import keyring_setting
 
 from connectors.kafka.admin import admin_client, apply_topics
 from infra.broker.embedded import Broker, embedded_broker
@@ -115,6 +116,7 @@ def test_with_a_broker_that_was_never_there_the_rank_trains_and_sigterm_ends_bot
     spec.write_text(f"[jobs.demo]\ncommand = {words!r}\nworld = 1\n")
     forestall = Path(sys.executable).with_name("forestall")
     command = [forestall, "agent", "--node", "n0", "--job-spec", spec, "--rank", "0", "--brokers", "127.0.0.1:1"]
+    command += ["--set", keyring_setting()]
     with (tmp_path / "log").open("wb") as log:
         agent = subprocess.Popen([*map(str, command), "--directory", str(tmp_path / "n0")], stderr=log)
     try:

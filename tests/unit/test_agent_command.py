@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from signing_keys import keyring_setting
 
 from infra.agent.command_reader import Positions
 from infra.agent.node_state import hold
@@ -18,7 +19,7 @@ SPEC = '[jobs.demo]\ncommand = ["/bin/true"]\nworld = 2\n'
 def call(folder: Path, *more: str) -> int:
     (folder / "jobs.toml").write_text(SPEC)
     words = ["agent", "--node", "n0", "--job-spec", str(folder / "jobs.toml"), "--directory", str(folder / "n0")]
-    return main([*words, "--brokers", "127.0.0.1:1", *more])
+    return main([*words, "--brokers", "127.0.0.1:1", "--set", keyring_setting(), *more])
 
 
 @pytest.mark.parametrize(

@@ -44,21 +44,22 @@ def test_a_running_rank_of_another_job_is_refused_with_its_process_and_the_ways_
 
 def test_the_job_overrides_what_is_inherited_and_the_agent_overrides_both(place: Place) -> None:
     job = replace(place.job, environment={**place.job.environment, "FORESTALL_RANK": "9"})
-    told = replace(place, job=job).environment_of(1, None)
+    told = replace(place, job=job).environment_of(1, None, 4)
     assert (told["HOME"], told["PATH"], told["LR"]) == ("/root", "/opt/train/bin", "3e-4")
     assert (told["FORESTALL_RANK"], told["FORESTALL_WORLD"]) == ("1", "4")
     assert told["FORESTALL_SOCKET"] == str(socket_path(place.directory))
 
 
 def test_only_a_restored_rank_is_told_a_step_and_step_nought_counts(place: Place) -> None:
-    assert "FORESTALL_RESUME_STEP" not in place.environment_of(1, None)
-    assert place.environment_of(1, 0)["FORESTALL_RESUME_STEP"] == "0"
-    assert place.environment_of(2, 360)["FORESTALL_RESUME_STEP"] == "360"
+    assert "FORESTALL_RESUME_STEP" not in place.environment_of(1, None, 4)
+    assert place.environment_of(1, 0, 4)["FORESTALL_RESUME_STEP"] == "0"
+    resized = place.environment_of(2, 360, 3)
+    assert (resized["FORESTALL_RESUME_STEP"], resized["FORESTALL_WORLD"]) == ("360", "3")
 
 
 def test_what_an_agent_inherits_of_a_restart_does_not_reach_its_rank(place: Place) -> None:
     inherited = replace(place, environment={"FORESTALL_RESUME_STEP": "12", "FORESTALL_SOCKET": "/elsewhere"})
-    told = inherited.environment_of(1, None)
+    told = inherited.environment_of(1, None, 4)
     assert "FORESTALL_RESUME_STEP" not in told
     assert told["FORESTALL_SOCKET"] != "/elsewhere"
 

@@ -1,10 +1,11 @@
 """Checkpoint directories that are good or absent, never half: files, and a *seal* of each rank, written last.
 
-A checkpoint of a step is one directory, ``step-<step>-<attempt>``; no second attempt at a step ever writes into the
-first one's. When a rank's files are complete and on the disk, it writes ``rank-<rank>.seal``: the sha256 of the rest,
-then JSON with the step, the world, and size and sha256 of each of its files. The seal appears by a rename, after an
-fsync. A checkpoint is good when the seal of every rank of its world is there, and every file is as its seal says: so a
-checkpoint that was interrupted at any byte, or changed afterwards, is never taken for a good one.
+A checkpoint of a step is one directory, ``step-<step>-<attempt>``: no second attempt at a step writes into the first
+one's. (A framework that writes where it likes makes ``checkpoint-<step>``.) When a rank's files are complete and on the
+disk, it writes ``rank-<rank>.seal``: the sha256 of the rest, then JSON with the step, the world, and size and sha256 of
+each of its files. The seal appears by a rename, after an fsync. A checkpoint is good when the seal of every rank of its
+world is there, and every file is as its seal says: so a checkpoint that was interrupted at any byte, or changed
+afterwards, is never taken for a good one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Any, NamedTuple
 KEEP = 2
 #: A seal is small; more than this is none.
 SEAL_BYTES_MAX = 16 * 1024 * 1024
-_DIRECTORY = re.compile(r"step-(\d{10})-([0-9a-f]+)")
+_DIRECTORY = re.compile(r"(?:step|checkpoint)-(\d+)(?:-[0-9a-f]+)?")
+_SEAL = re.compile(r"rank-\d+\.(?:seal|\d+\.tmp)")
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -59,6 +61,17 @@ def seal(path: Path, step: int, rank: int, world: int, files: Iterable[Path]) ->
     _sync(path)
     _sync(path.parent)
     return digest
+
+
+def seal_share(path: Path, step: int, rank: int, world: int) -> str:
+    """Seal this rank's share of all files below ``path``, when every rank has written what it writes."""
+    files = sorted(one for one in path.rglob("*") if one.is_file() and not _SEAL.fullmatch(one.name))
+    return seal(path, step, rank, world, files[rank::world])
+
+
+def bytes_below(path: Path) -> int:
+    """Return the bytes of all files below ``path``."""
+    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
 
 
 def all_seals(path: Path) -> list[dict[str, Any]]:
@@ -113,7 +126,7 @@ def remove_older(directory: Path, keep: int = KEEP) -> None:
 
 
 def _found(directory: Path) -> Iterator[Checkpoint]:
-    for path in directory.glob("step-*"):
+    for path in directory.glob("*-*"):
         if (step := _step_of(path)) is not None:
             yield Checkpoint(step, path)
 

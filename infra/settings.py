@@ -95,6 +95,19 @@ class Policy(Section):
     min_gap_s: NotNegative = 10
     command_ttl_s: Positive = 60
     checkpoint_deadline_s: Positive = 30
+    elastic: bool = True
+
+
+class Brakes(Section):
+    """What keeps nodes where they are, whatever the policy wants."""
+
+    breaker_share: Share = 0.05
+    breaker_nodes: Annotated[int, Field(ge=0)] = 2
+    breaker_window_s: Positive = 3600
+    storm_incidents: Annotated[int, Field(ge=2, le=1000)] = 5
+    storm_window_s: Positive = 300
+    cool_down_s: NotNegative = 600
+    warm_up_s: NotNegative = 60
 
 
 class Worker(Section):
@@ -137,6 +150,7 @@ class Settings(Section):
     predictor: Predictor = Predictor()
     incident: Incident = Incident()
     policy: Policy = Policy()
+    brakes: Brakes = Brakes()
     worker: Worker = Worker()
     agent: Agent = Agent()
     signing: Signing = Signing()

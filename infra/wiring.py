@@ -33,7 +33,8 @@ def policy_settings(settings: Settings) -> PolicySettings:
     """What an operator has set about deciding, as the pure policies take it."""
     from models.policy_settings import DAY_S, PolicySettings
 
-    given = settings.policy.model_dump() | {"retention_s": settings.topics.control_retention_d * DAY_S}
+    given = settings.policy.model_dump() | settings.brakes.model_dump()
+    given |= {"retention_s": settings.topics.control_retention_d * DAY_S}
     return PolicySettings(**{f.name: given[f.name] for f in fields(PolicySettings) if f.name in given})
 
 

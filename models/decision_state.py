@@ -13,12 +13,13 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.brakes.state import Brakes
 from models.job import Job
 from models.policy_settings import PolicySettings
 from models.recovery import HealthChain
 
 #: Written into every encoded state; another version is refused.
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class DecisionState:
     loading: bool = False
     seen: dict[str, float] = field(default_factory=dict)
     chain: HealthChain = field(default_factory=HealthChain)
+    brakes: Brakes = field(default_factory=Brakes)
     jobs: dict[str, Job] = field(default_factory=dict)
 
     def job(self, name: str) -> Job:

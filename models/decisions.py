@@ -5,8 +5,9 @@ batched, or on where the fold was stopped and restored. Time is that of events a
 
 The way of an event: known already or too old → ignored; else its facts are taken in (``models.observing``); then each
 job that it touches is looked at: alarms that began or ended (``models.alarms``), commands that ended
-(``models.flights``), ranks to bring to safety (``models.rescue``), and at ticks the regular checkpoints
-(``models.saving``).
+(``models.flights``), ranks to bring to safety (``models.rescue``), a job that goes on smaller or grows back
+(``models.resizing``), and at ticks the regular checkpoints (``models.saving``). What may not be done, whatever is
+wished, is in ``models.brakes``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from models.alarms import watch_alarms
+from models.brakes.breaker import pass_window
+from models.brakes.storm import calmed
+from models.brakes.words import observe_opt_out, observe_pause, observe_reset
 from models.decision_state import DecisionState, from_bytes, to_bytes
 from models.flights import End, end_of, forgotten
 from models.job import InFlight, Job
@@ -49,6 +53,7 @@ from models.rescue import (
     quarantine_ended,
     restore_ended,
 )
+from models.resizing import go_on_smaller, grow_back, growth_saved, resize_ended
 from models.saving import checkpoint_ended, schedule
 from models.turn import Turn
 
@@ -99,10 +104,12 @@ def _enters(state: DecisionState, event: Event) -> bool:
     """Whether an event is news: not older than what is retained, not seen before, and no tick out of date.
 
     Progress is told too often for its ids to be kept; a rank's newer word replaces the older (``models.observing``).
+    What people say holds until they say otherwise, however long ago that was.
     """
     if isinstance(event, Tick):
         return _tick_enters(state, event)
-    if state.now is not None and event.at < state.now - state.settings.retention_s:
+    said = isinstance(event, Pause | OptOut | BreakerReset)
+    if not said and state.now is not None and event.at < state.now - state.settings.retention_s:
         return False
     if isinstance(event, Progress):
         return True
@@ -122,6 +129,9 @@ def _tick_enters(state: DecisionState, tick: Tick) -> bool:
         return False
     state.now, state.loading = tick.at, bool(tick.history)
     _forget(state, tick.at - 2 * state.settings.retention_s)
+    pass_window(state, tick.at)
+    for job in state.jobs.values():
+        job.storm = calmed(job.storm, tick.at, state.settings)
     return True
 
 
@@ -148,8 +158,12 @@ def _observe(turn: Turn, event: Event) -> list[Job]:
             return observe_fate(turn, event)
         case Progress():
             return observe_progress(turn, event)
-        case Pause() | OptOut() | BreakerReset():
-            return []
+        case Pause():
+            return observe_pause(turn, event)
+        case OptOut():
+            return observe_opt_out(turn, event)
+        case BreakerReset():
+            return observe_reset(turn, event)
 
 
 def _act(turn: Turn, job: Job) -> None:
@@ -159,6 +173,8 @@ def _act(turn: Turn, job: Job) -> None:
         _settle(turn, job, flight)
     begin_rescues(turn, job)
     advance_rescues(turn, job)
+    go_on_smaller(turn, job)
+    grow_back(turn, job)
     if turn.tick:
         schedule(turn, job)
 
@@ -182,6 +198,7 @@ def _settle(turn: Turn, job: Job, flight: InFlight) -> None:
 def _checkpoint(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     checkpoint_ended(turn, job, flight, end)
     checkpoint_settled(turn, job, flight, end)
+    growth_saved(turn, job, flight, end)
 
 
 _ENDED: dict[Action, Callable[[Turn, Job, InFlight, End], None]] = {
@@ -189,4 +206,5 @@ _ENDED: dict[Action, Callable[[Turn, Job, InFlight, End], None]] = {
     "MIGRATE": migrate_ended,
     "RESTORE": restore_ended,
     "QUARANTINE": quarantine_ended,
+    "RESIZE": resize_ended,
 }

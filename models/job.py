@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from models.brakes.state import Hold, Storm
 from models.checkpointing import Accrual
 from models.records import Action, Stage
 from models.recovery import State
@@ -16,18 +17,25 @@ from models.trust import Trust, no_trust
 
 #: A measured price moves this far towards each new measurement.
 MEASURED_SHARE = 0.3
+#: So many things that went wrong a reason tells, the newest.
+FAILURES_MAX = 6
 
 Phase = Literal["saving", "watching", "migrating", "quarantining", "lost", "restoring", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a node stands with the job since ``at``."""
+    """Where a node stands with the job since ``at``.
+
+    ``left`` says why forestall has vacated it: it was ``suspected``, or ``surplus``, the job going on with whole
+    replicas. What others vacated is none of its business.
+    """
 
     state: Literal["running", "spare", "vacated", "failed"]
     at: float
     rank: int | None = None
     world: int | None = None
+    left: Literal["suspected", "surplus"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class InFlight:
     """A command whose end is awaited, with the furthest stage of each rank (a one-node command has one entry, −1).
 
     ``late`` says that its deadline passed and something else was chosen; what still comes of it is then only noted.
+    ``nodes`` are those of ``ranks`` where ranks change their numbers (RESIZE); ``surplus`` says that the node is
+    vacated because it fills no whole replica.
     """
 
     id: str
@@ -101,6 +111,8 @@ class InFlight:
     issued_at: float
     expires_at: float
     late: bool = False
+    nodes: tuple[str, ...] = ()
+    surplus: bool = False
     stages: dict[int, Stage] = field(default_factory=dict)
     steps: dict[int, int] = field(default_factory=dict)
     blocking_s: dict[int, float] = field(default_factory=dict)
@@ -113,9 +125,10 @@ class InFlight:
 class Rescue:
     """One rank being brought to safety: CHECKPOINT → durable at every rank → MIGRATE → done → RESTORE → done.
 
-    ``command`` is the one that it waits for, ``spare`` the node that it has reserved; ``failures`` says what went wrong
-    since its last command, and the next one's reason tells it. ``moved_from`` is the health state that the node was
-    left in.
+    ``command`` is the one that it waits for, ``spare`` the node that it has reserved; ``hold`` what keeps it from going
+    on; ``failures`` says what went wrong or held it since its last command, and the next one's reason tells it.
+    ``moved_from`` is the health state that the node was left in; ``joins`` says that the rank is one of the world that
+    a RESIZE under way makes, ``called_back`` that its spare is a node that was left on a suspicion.
     """
 
     key: str
@@ -133,11 +146,36 @@ class Rescue:
     failures: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     moved_from: State | None = None
+    joins: bool = False
+    called_back: bool = False
+    hold: Hold | None = None
+
+    def wait(self, why: str | None, at: float) -> None:
+        """Wait for something from now on, or (None) for nothing any more; what was waited for before is remembered."""
+        before = self.hold
+        if (before.why if before is not None else None) == why:
+            return
+        if before is not None:
+            self.failures = (*self.failures, f"held {max(0.0, at - before.since):.0f} s: {before.why}")[-FAILURES_MAX:]
+        self.hold = None if why is None else Hold(why, at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resizing:
+    """A RESIZE under way: the nodes of the ranks that go on, in the order of their new numbers, and the new world."""
+
+    command: str
+    nodes: tuple[str, ...]
+    world: int
 
 
 @dataclass(slots=True, kw_only=True)
 class Job:
     """One job: who runs it, how far it is, what is suspected, what is under way, and what its prices are.
+
+    ``seen`` says since when each node has been known, ``min_nodes`` and ``replica_nodes`` what the job declares.
+    ``full_world`` is the size that it grows back to, None unless it was made smaller; ``growing`` the CHECKPOINT that
+    it grows from, ``grow_after`` until when it is not tried again, ``hold`` what it waits for as a whole.
 
     ``trust`` is what its alarms have earned, ``alarmed_at`` when the newest of them came, ``horizon_s`` the newest
     one's horizon, ``failed_at`` when a node that ran a rank was last told to have failed.
@@ -166,6 +204,16 @@ class Job:
     alarmed_at: tuple[float, ...] = ()
     horizon_s: float | None = None
     failed_at: float | None = None
+    seen: dict[str, float] = field(default_factory=dict)
+    storm: Storm = field(default_factory=Storm)
+    min_nodes: int | None = None
+    replica_nodes: int | None = None
+    resizing: Resizing | None = None
+    resizes: int = 0
+    full_world: int | None = None
+    growing: str | None = None
+    grow_after: float | None = None
+    hold: Hold | None = None
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -179,6 +227,14 @@ class Job:
         ranks = self.ranks
         world = max((place.world or 0 for place in self.places.values() if place.state == "running"), default=0)
         return bool(ranks) and len(ranks) >= world and ranks == tuple(range(len(ranks)))
+
+    @property
+    def world(self) -> int | None:
+        """How many ranks there are to be, as far as anybody told."""
+        if self.resizing is not None:
+            return self.resizing.world
+        worlds = [place.world for place in self.places.values() if place.state == "running" and place.world is not None]
+        return max(worlds, default=None)
 
     @property
     def step(self) -> int | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.alarms import learn_failure
-from models.flights import note_outcome
+from models.brakes.breaker import goes_out
+from models.brakes.storm import one_more
+from models.flights import node_fell, note_outcome
 from models.job import Job, OpenIncident, Pace, Place
 from models.records import Incident, Membership, NodeFate, Outcome, Progress
 from models.recovery import health_state
 from models.rescue import BEFORE_MOVING, lose, node_failed
+from models.resizing import old_numbering
 from models.turn import Turn, position
 
 
@@ -24,6 +27,8 @@ def observe_incident(turn: Turn, event: Incident) -> list[Job]:
         if known is not None:
             _close(turn, job, event.incident, known)
         return [job]
+    if known is None and not (event.history or turn.state.loading) and event.node in job.places:
+        job.storm = one_more(job.storm, turn.clock, turn.state.settings)
     evidence = known.evidence if known is not None else ()
     job.incidents[event.incident] = OpenIncident(
         node=event.node,
@@ -86,6 +91,7 @@ def observe_fate(turn: Turn, event: NodeFate) -> list[Job]:
             _failed(turn, job, event)
         elif (place := job.places.get(event.node)) is not None and place.state == "failed":
             del job.places[event.node]
+            job.seen.pop(event.node, None)
     return touched
 
 
@@ -101,6 +107,10 @@ def _failed(turn: Turn, job: Job, event: NodeFate) -> None:
     if known is None or known.state in {"vacated", "failed"} or event.at < known.at:
         return
     job.places[event.node] = Place("failed", event.at)
+    job.seen.pop(event.node, None)
+    if not turn.state.loading:
+        goes_out(turn.state, event.node, turn.clock)
+    node_fell(job, event.node)
     if rank is not None:
         job.failed_at = event.at
     if turn.may_act and turn.state.settings.allows("migrate"):
@@ -113,10 +123,17 @@ def observe_membership(turn: Turn, event: Membership) -> list[Job]:
     known = job.places.get(event.node)
     if known is not None and event.at < known.at:
         return [job]
-    job.places[event.node] = Place(event.state, event.at, event.rank, event.world)
+    job.seen.setdefault(event.node, turn.clock)
+    if event.min_nodes is not None and event.replica_nodes is not None:
+        job.min_nodes, job.replica_nodes = max(1, event.min_nodes), max(1, event.replica_nodes)
+    if event.state == "running" and old_numbering(job, event):
+        return [job]
+    left = known.left if known is not None and event.state == known.state == "vacated" else None
+    job.places[event.node] = Place(event.state, event.at, event.rank, event.world, left)
     if event.state == "running" and event.rank is not None:
         _runs(job, event.node, event.rank, event.at)
     elif event.state == "vacated":
+        node_fell(job, event.node)
         _left(turn, job, event.node)
     elif event.state == "spare":
         for rescue in job.rescues.values():
@@ -152,12 +169,19 @@ def observe_progress(turn: Turn, event: Progress) -> list[Job]:
     known = job.paces.get(event.rank)
     place = job.places.get(event.node)
     moved = place is not None and place.state != "running" and event.at <= place.at
-    if moved or (known is not None and event.at <= known.at):
+    if moved or (known is not None and event.at <= known.at) or _of_other_number(job, event):
         return []
     if job.first_step is None or _began_anew(turn, job, event):
         job.first_step, job.saved = event.step, None
     job.paces[event.rank] = Pace(event.node, event.at, event.step, event.step_s, event.load)
     return []
+
+
+def _of_other_number(job: Job, event: Progress) -> bool:
+    """Whether a rank speaks by a number that is not, or not yet, the one it is known by: a RESIZE is under way."""
+    rank = job.rank_on(event.node)
+    resized = job.resizing is not None or job.full_world is not None
+    return resized and rank is not None and rank != event.rank
 
 
 def _began_anew(turn: Turn, job: Job, event: Progress) -> bool:

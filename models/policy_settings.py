@@ -49,6 +49,16 @@ class PolicySettings:
         A job whose ranks told no progress for this long (s) is not asked for scheduled checkpoints.
     claim_weight:
         How many observed transitions the calibrated claim of the predictor is worth in Eq. 6.
+    elastic:
+        Whether a job that declares ``min_nodes`` and ``replica_nodes`` goes on smaller where it would wait for a spare,
+        and grows back.
+    breaker_share, breaker_nodes, breaker_window_s:
+        The breaker trips when more than this share of the fleet, and more than so many nodes, would be out within a
+        window of so long (s); see ``models.brakes.breaker``.
+    storm_incidents, storm_window_s, cool_down_s:
+        So many new incidents on a job's nodes within so long (s) are a storm, over when none came for so long (s).
+    warm_up_s:
+        A node is not moved before it was known to its job for so long (s).
     retention_s:
         How long commands are retained (s); an event older than that is ignored, its id remembered twice as long.
     """
@@ -76,6 +86,14 @@ class PolicySettings:
     checkpoint_deadline_s: float = 30.0
     stalled_after_s: float = 30.0
     claim_weight: float = 8.0
+    elastic: bool = True
+    breaker_share: float = 0.05
+    breaker_nodes: int = 2
+    breaker_window_s: float = 3600.0
+    storm_incidents: int = 5
+    storm_window_s: float = 300.0
+    cool_down_s: float = 600.0
+    warm_up_s: float = 60.0
     retention_s: float = 14 * DAY_S
 
     def allows(self, level: Level) -> bool:

@@ -13,6 +13,7 @@ from models.job import Alarm, Job, OpenIncident
 from models.lead import lead_density, lead_mean_s, lead_survival
 from models.policy_settings import DAY_S, PolicySettings
 from models.recovery import HealthChain, Stakes, Suspicion
+from models.recovery.resize import growth_gain_s, whole_replicas
 from models.trust import Counts, believed, believed_recall, stretch
 
 #: The claimed median of lead times is at most this share of the horizon within which the failure is claimed.
@@ -180,6 +181,34 @@ def early_checkpoint(job: Job, alarm: Alarm | None, settings: PolicySettings, at
     }
 
 
+def expected_loss_s(job: Job, incident: str | None, settings: PolicySettings, at: float) -> float:
+    """Return how much is expected to be lost if a node under suspicion is stayed on: P(it fails) · what that costs (s).
+
+    P is earned, or claimed where the policy believes claims; a rank that is down already is not asked about.
+    """
+    known, alarm = job.incidents.get(incident or ""), job.alarms.get(incident or "")
+    if settings.migration == "paper":
+        chance = 0.0 if known is None else known.probability
+    else:
+        chance = 0.0 if alarm is None else coming(job, alarm, at, 0.0, settings)
+    restart_s = settings.restart_s if job.restore_s is None else job.restore_s
+    return chance * (job.unsaved_s + durable_s(job, settings) + settings.detection_s + restart_s)
+
+
+def may_shrink(job: Job, settings: PolicySettings, fewer: int) -> bool:
+    """Whether a job may go on with so many fewer nodes than run now: whole replicas, and no fewer than it declares."""
+    if not settings.elastic or job.min_nodes is None or job.replica_nodes is None:
+        return False
+    return whole_replicas(len(job.ranks) - fewer, job.replica_nodes) >= job.min_nodes
+
+
+def growth_pays(job: Job, settings: PolicySettings, more: int, full_world: int) -> bool:
+    """Whether growing by so many nodes now is worth a planned standstill, the next restart bringing it for nothing."""
+    cost_s, until_s = checkpoint_cost_s(job, settings), mtbf_s(job, settings)
+    early_s = early_price_s(job.unsaved_s, young_interval_s(cost_s, until_s), cost_s)
+    return growth_gain_s(more, full_world, until_s) > migration_s(job, settings) + early_s
+
+
 def suspicion(
     job: Job,
     key: str,
@@ -199,7 +228,7 @@ def suspicion(
         spare_probability=min(1.0, incident.horizon_s / (settings.node_mtbf_days * DAY_S)),
         ranks=max(1, len(job.ranks)),
         unsaved_s=job.unsaved_s,
-        migration_s=migration_s(job, settings),
+        migration_s=0.0 if job.down else migration_s(job, settings),
         detection_s=settings.detection_s,
         restart_s=settings.restart_s if job.restore_s is None else job.restore_s,
         stakes=None if alarm is None else _stakes(job, alarm, settings, at, checkpoint, free_spares),
@@ -209,11 +238,12 @@ def suspicion(
 def _stakes(
     job: Job, alarm: Alarm, settings: PolicySettings, at: float, checkpoint: Checkpoint, free_spares: int
 ) -> Stakes:
-    """A checkpoint that is there, or that was given up, takes no time any more."""
+    """A checkpoint that is there, or was given up, takes no time any more; nor does leaving while the job stands."""
     cost_s, age_s = checkpoint_cost_s(job, settings), _age_s(alarm, at)
     interval_s = young_interval_s(cost_s, mtbf_s(job, settings))
     median_s, sigma = lead_median_s(job, settings, alarm.horizon_s), settings.lead_sigma
-    ahead_s = migration_s(job, settings) + (cost_s if checkpoint == "older" else 0.0)
+    standstill_s = 0.0 if job.down else migration_s(job, settings)
+    ahead_s = standstill_s + (cost_s if checkpoint == "older" else 0.0)
     to_pay_s = {
         "durable": 0.0,
         "older": early_price_s(job.unsaved_s, interval_s, cost_s),
@@ -233,4 +263,6 @@ def _stakes(
         free_spares=free_spares,
         horizon_s=alarm.horizon_s,
         mtbf_s=mtbf_s(job, settings),
+        nodes=max(1, len(job.ranks)),
+        replica_nodes=job.replica_nodes if may_shrink(job, settings, 1) else None,
     )

@@ -7,16 +7,30 @@
       └─ checkpoint too old ─┘  └──── failed or silent, once ───┘                   └── failed or silent ───┘
 
 A rescue ends too when its incident closes before MIGRATE, and begins at ``lost`` when a node fails unforeseen. What
-went wrong stands in the reason of the command that follows; ``settled`` is an incident with which nothing more is done.
+went wrong, and what held it (``models.brakes``), stands in the reason of the command that follows; ``settled`` is an
+incident with which nothing more is done. Ranks that are down come first, then those of the largest expected loss; ranks
+of one job go on together, so none is restored before each has a node to go on. A job that waits takes back nodes that
+it left on a suspicion; one that may go on smaller does that instead (``models.resizing``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from models.brakes.breaker import goes_out
+from models.brakes.gate import held, paused
 from models.flights import End, failure_text
 from models.job import InFlight, Job, Place, Rescue, measured
-from models.prices import Checkpoint, aupy_checkpoint, checkpoint_numbers, early_checkpoint, suspicion
+from models.prices import (
+    Checkpoint,
+    aupy_checkpoint,
+    checkpoint_numbers,
+    early_checkpoint,
+    expected_loss_s,
+    may_shrink,
+    suspicion,
+)
 from models.recovery import Choice, health_state, recovery_policy
 from models.saving import gap_passed, order_checkpoint, told
 from models.turn import Turn
@@ -26,6 +40,11 @@ TRIES_MAX = 2
 #: Phases before MIGRATE: the node is left alone again when its incident closes.
 BEFORE_MOVING = frozenset({"saving", "watching", "quarantining", "settled"})
 SAVE = "save before the node fails, which is worth more than an early checkpoint costs"
+SMALLER = "no spare is free: the job goes on smaller"
+NO_SPARE = "no spare is free"
+BACK = ", on a node that was left on a suspicion: better than to wait"
+#: Phases in which the rank does not run.
+DOWN = frozenset({"lost", "restoring"})
 GAVE_UP = "gave up on a new checkpoint, goes back to the last durable one"
 
 
@@ -45,8 +64,14 @@ def _rescued(job: Job, node: str) -> bool:
 
 
 def advance_rescues(turn: Turn, job: Job) -> None:
-    """Take each rescue as far as it goes now, the one with the largest fault probability first."""
-    for rescue in sorted(job.rescues.values(), key=lambda one: (-_probability(job, one), one.key)):
+    """Take each rescue as far as it goes now: ranks that are down first, then by expected loss."""
+    ordered = sorted(job.rescues.values(), key=lambda one: _urgency(turn, job, one))
+    for rescue in ordered:
+        if rescue.phase == "lost" and (job.resizing is None or rescue.joins):
+            _reserve(turn, job, rescue)
+    for rescue in ordered:
+        if job.resizing is not None and not rescue.joins:
+            continue
         if rescue.phase == "saving" and rescue.command is None:
             _save(turn, job, rescue)
         elif rescue.phase == "watching":
@@ -55,9 +80,12 @@ def advance_rescues(turn: Turn, job: Job) -> None:
             _restore(turn, job, rescue)
 
 
-def _probability(job: Job, rescue: Rescue) -> float:
+def _urgency(turn: Turn, job: Job, rescue: Rescue) -> tuple[bool, float, float, str]:
+    if rescue.phase in DOWN:
+        return False, rescue.begun_at, 0.0, rescue.key
     incident = job.incidents.get(rescue.incident or "")
-    return 1.0 if incident is None else incident.probability
+    loss_s = expected_loss_s(job, rescue.incident, turn.state.settings, turn.at)
+    return True, -loss_s, 0.0 if incident is None else -incident.probability, rescue.key
 
 
 def _save(turn: Turn, job: Job, rescue: Rescue) -> None:
@@ -65,8 +93,10 @@ def _save(turn: Turn, job: Job, rescue: Rescue) -> None:
     flight = job.checkpoint_in_flight
     if flight is not None:
         rescue.command = flight.id
-    elif _fresh(turn, job):
+    elif fresh(turn, job):
         _consider(turn, job, rescue, "durable")
+    elif (pause := paused(turn, job)) is not None:
+        rescue.wait(pause, turn.clock)
     elif job.whole and job.step is not None and rescue.incident is not None:
         _save_or_watch(turn, job, rescue, rescue.incident)
 
@@ -95,6 +125,7 @@ def _save_or_watch(turn: Turn, job: Job, rescue: Rescue, incident: str) -> None:
     elif settings.migration == "never":
         rescue.phase = "watching"
         return
+    rescue.wait(None, turn.clock)
     rescue.command = order_checkpoint(
         turn,
         job,
@@ -114,17 +145,26 @@ def _choice(turn: Turn, job: Job, rescue: Rescue, incident: str, checkpoint: Che
         settings,
         at=turn.at,
         checkpoint=checkpoint,
-        free_spares=len(free_spares(turn, job, rescue)),
+        free_spares=len(spares_of(turn, job, rescue.tried)),
     )
     return recovery_policy(settings).choose(stands)
 
 
 def _leaves(turn: Turn, job: Job, rescue: Rescue, choice: Choice) -> bool:
-    may = turn.state.settings.allows("migrate") and bool(free_spares(turn, job, rescue))
-    return may and choice.move == "migrate"
+    wished = turn.state.settings.allows("migrate") and choice.move == "migrate" and _has_room(turn, job, rescue)
+    return wished and held(turn, job, rescue.node) is None
 
 
-def _fresh(turn: Turn, job: Job) -> bool:
+def _has_room(turn: Turn, job: Job, rescue: Rescue) -> bool:
+    """Whether a node could be left: for a spare, or, weighed as the lab weighs it, for a smaller job."""
+    if spares_of(turn, job, rescue.tried):
+        return True
+    others = sum(one.phase == "migrating" and one.spare is None for one in job.rescues.values())
+    settings = turn.state.settings
+    return settings.migration == "break-even" and may_shrink(job, settings, 1 + others)
+
+
+def fresh(turn: Turn, job: Job) -> bool:
     """Whether the last durable checkpoint is as good as a new one: nothing unsaved, or none may be taken yet."""
     if job.saved is None:
         return False
@@ -142,25 +182,33 @@ def _consider(turn: Turn, job: Job, rescue: Rescue, checkpoint: Checkpoint) -> N
     incident = rescue.incident
     if incident is None or incident not in job.incidents or not settings.allows("quarantine"):
         return
-    if checkpoint == "older" and _fresh(turn, job):
+    if job.resizing is not None:
+        return
+    if checkpoint == "older" and fresh(turn, job):
         checkpoint = "durable"
     choice = _choice(turn, job, rescue, incident, checkpoint)
     if choice.move == "stay":
+        rescue.wait(None, turn.clock)
         if checkpoint == "given up" and settings.migration == "break-even":
             rescue.phase = "settled"
+    elif settings.allows("migrate") and job.saved is None:
+        rescue.phase = "settled" if checkpoint == "given up" else "saving"
+    elif settings.allows("migrate") and not _has_room(turn, job, rescue):
+        rescue.wait(NO_SPARE, turn.clock)
+    elif (why := held(turn, job, rescue.node)) is not None:
+        rescue.wait(why, turn.clock)
     elif not settings.allows("migrate"):
         _quarantine(turn, job, rescue, choice)
-    elif job.saved is None:
-        rescue.phase = "settled" if checkpoint == "given up" else "saving"
-    elif free_spares(turn, job, rescue):
-        if checkpoint == "older":
-            rescue.phase = "saving"
-            _save(turn, job, rescue)
-        else:
-            _migrate(turn, job, rescue, choice, job.saved.step, checkpoint)
+    elif checkpoint == "older":
+        rescue.phase = "saving"
+        _save(turn, job, rescue)
+    elif job.saved is not None:
+        _migrate(turn, job, rescue, choice, job.saved.step, checkpoint)
 
 
 def _quarantine(turn: Turn, job: Job, rescue: Rescue, choice: Choice) -> None:
+    rescue.wait(None, turn.clock)
+    goes_out(turn.state, rescue.node, turn.clock)
     rescue.phase = "quarantining"
     rescue.command = turn.issue(
         job,
@@ -175,11 +223,17 @@ def _quarantine(turn: Turn, job: Job, rescue: Rescue, choice: Choice) -> None:
 
 
 def _migrate(turn: Turn, job: Job, rescue: Rescue, choice: Choice, step: int, checkpoint: Checkpoint) -> None:
+    rescue.wait(None, turn.clock)
     rule = told(choice.rule, rescue.failures)
     if checkpoint == "given up":
         rule = f"{rule}; {GAVE_UP}"
     numbers = {**choice.numbers, **checkpoint_numbers(job, turn.state.settings, turn.at), **choice.numbers}
-    rescue.spare = _first(free_spares(turn, job, rescue))
+    if len(job.rescues) > 1:
+        numbers["expected_loss_s"] = expected_loss_s(job, rescue.incident, turn.state.settings, turn.at)
+    rescue.spare = next(iter(spares_of(turn, job, rescue.tried)), None)
+    if rescue.spare is None:
+        rule = f"{rule}; {SMALLER}"
+    goes_out(turn.state, rescue.node, turn.clock)
     rescue.phase = "migrating"
     incident = job.incidents.get(rescue.incident or "")
     rescue.moved_from = None if incident is None else health_state(incident.peak, turn.state.settings.theta)
@@ -198,20 +252,41 @@ def _migrate(turn: Turn, job: Job, rescue: Rescue, choice: Choice, step: int, ch
     )
 
 
-def free_spares(turn: Turn, job: Job, rescue: Rescue) -> list[str]:
-    """Return the spares, by name, that are not suspected, reserved, at work elsewhere, or tried in vain."""
-    reserved = turn.state.reserved()
-    found = []
-    for node in sorted(job.places):
-        if job.places[node].state != "spare" or job.suspects(node) or node in rescue.tried:
-            continue
-        if node not in reserved and all(other.rank_on(node) is None for other in turn.state.jobs.values()):
-            found.append(node)
-    return found
+def spares_of(turn: Turn, job: Job, tried: tuple[str, ...] = ()) -> list[str]:
+    """Return the spares, by name, that are not suspected, opted out, reserved, at work elsewhere, or tried in vain.
+
+    A node that was left because it filled no whole replica is one too.
+    """
+    there = [node for node, place in job.places.items() if place.state == "spare" or place.left == "surplus"]
+    return [node for node in sorted(there) if not job.suspects(node) and _at_hand(turn, node, tried)]
 
 
-def _first(spares: list[str]) -> str | None:
-    return spares[0] if spares else None
+def _at_hand(turn: Turn, node: str, tried: tuple[str, ...]) -> bool:
+    if node in tried or node in turn.state.reserved() or turn.state.brakes.opted_out(node) is not None:
+        return False
+    return all(other.rank_on(node) is None for other in turn.state.jobs.values())
+
+
+def _left_on_suspicion(turn: Turn, job: Job, tried: tuple[str, ...]) -> list[str]:
+    """Return the nodes that forestall left, and that did not fail since; what others vacated is not taken back."""
+    there = [node for node, place in job.places.items() if place.left == "suspected"]
+    return [node for node in sorted(there) if _at_hand(turn, node, tried)]
+
+
+def _reserve(turn: Turn, job: Job, rescue: Rescue) -> None:
+    """Keep a spare for a lost rank; a job that would wait takes back a node that was left on a suspicion only."""
+    place, settings = job.places.get(rescue.spare or ""), turn.state.settings
+    there = place is not None and (place.state == "spare" or place.left is not None)
+    if there and turn.state.brakes.opted_out(rescue.spare or "") is None:
+        return
+    rescue.spare, rescue.called_back = None, False
+    if job.saved is None:
+        return
+    rescue.spare = next(iter(spares_of(turn, job, rescue.tried)), None)
+    waits = not may_shrink(job, settings, 0) or job.resizes >= TRIES_MAX
+    if rescue.spare is None and waits and settings.migration == "break-even":
+        rescue.spare = next(iter(_left_on_suspicion(turn, job, rescue.tried)), None)
+        rescue.called_back = rescue.spare is not None
 
 
 def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
@@ -219,15 +294,20 @@ def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
     if job.saved is None:
         rescue.phase = "settled"
         return
-    place = job.places.get(rescue.spare or "")
-    if place is None or place.state != "spare":
-        rescue.spare = None
-        rescue.spare = _first(free_spares(turn, job, rescue))
+    without = [one.rank for one in job.rescues.values() if one.phase == "lost" and one.spare is None]
     if rescue.spare is None:
+        rescue.wait(NO_SPARE, turn.clock)
         return
+    if without:
+        ranks = ", ".join(map(str, sorted(without)))
+        rescue.wait(f"no spare is free for rank {ranks}, without which none goes on", turn.clock)
+        return
+    rescue.wait(None, turn.clock)
     numbers = checkpoint_numbers(job, turn.state.settings, turn.at)
     numbers["waited_s"] = turn.at - rescue.begun_at
-    rule = told("restore the rank from the last durable checkpoint", rescue.failures)
+    rule = told(
+        f"restore the rank from the last durable checkpoint{BACK if rescue.called_back else ''}", rescue.failures
+    )
     rescue.phase, rescue.failures = "restoring", ()
     rescue.command = turn.issue(
         job,
@@ -239,6 +319,7 @@ def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
         node=rescue.spare,
         ranks=(rescue.rank,),
         step=job.saved.step,
+        world=job.world,
     )
 
 
@@ -260,6 +341,10 @@ def migrate_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     """Take in that the rank left its node, or that the node's agent did not do it."""
     rescue = next((one for one in job.rescues.values() if one.node == flight.node), None)
     place = job.places.get(flight.node or "")
+    if flight.surplus:
+        if end != "done" and place is not None and place.left == "surplus":
+            job.places[flight.node or ""] = Place("failed", turn.at)
+        return
     if end == "done" or (place is not None and place.state == "vacated"):
         if flight.done_s is not None:
             job.migrate_s = measured(job.migrate_s, flight.done_s)
@@ -275,8 +360,10 @@ def migrate_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
 
 
 def _vacated(turn: Turn, job: Job, flight: InFlight, rescue: Rescue | None) -> None:
-    node, rank = flight.node or "", flight.ranks[0]
-    job.places[node] = Place("vacated", turn.at)
+    node = flight.node or ""
+    running = job.rank_on(node)
+    rank = flight.ranks[0] if running is None else running
+    job.places[node] = Place("vacated", turn.at, left="suspected")
     if rescue is None:
         if rank in job.ranks:
             return
@@ -302,17 +389,27 @@ def restore_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     if end == "done" and (rescue.command == flight.id or rescue.phase == "lost"):
         if flight.done_s is not None:
             job.restore_s = measured(job.restore_s, flight.done_s)
-        job.places[flight.node or ""] = Place("running", turn.at, rank=rescue.rank, world=_world(job))
+        world = max((place.world for place in job.places.values() if place.world is not None), default=job.world)
+        job.places[flight.node or ""] = Place("running", turn.at, rank=rescue.rank, world=job.world or world)
+        job.resizes = 0
         _learn_migrated(turn, rescue)
+        if rescue.called_back:
+            _suspected_anew(job, flight.node or "")
         del job.rescues[rescue.key]
     elif end != "done" and rescue.command == flight.id:
+        if rescue.joins and (job.world is None or rescue.rank >= job.world):
+            del job.rescues[rescue.key]  # of a world that nobody came along to
+            return
         rescue.tried = (*rescue.tried, flight.node or "")
         rescue.failures = (*rescue.failures, failure_text(flight, end))
         rescue.phase, rescue.command, rescue.spare = "lost", None, None
 
 
-def _world(job: Job) -> int | None:
-    return max((place.world for place in job.places.values() if place.world is not None), default=None)
+def _suspected_anew(job: Job, node: str) -> None:
+    """A rank is back on a node that it left: the alarms about it stand again."""
+    for key, alarm in job.alarms.items():
+        if alarm.node == node and alarm.left:
+            job.alarms[key] = replace(alarm, left=False)
 
 
 def _learn_migrated(turn: Turn, rescue: Rescue) -> None:

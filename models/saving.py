@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from models.brakes.gate import paused
 from models.flights import End, failure_text
 from models.job import InFlight, Job, Saved, measured
 from models.prices import checkpoint_numbers, checkpoint_rate, checkpoint_situation
@@ -62,7 +63,7 @@ def schedule(turn: Turn, job: Job) -> None:
     job.accrual = job.accrual.until(turn.at, rate)
     if not job.accrual.due or job.unsaved_steps == 0 or not job.whole:
         return
-    if job.checkpoint_in_flight is not None or not gap_passed(turn, job):
+    if job.checkpoint_in_flight is not None or not gap_passed(turn, job) or paused(turn, job) is not None:
         return
     order_checkpoint(turn, job, told(f"{settings.checkpoint}: integral of the rate reached 1", job.failures))
 
@@ -71,7 +72,12 @@ def _active(turn: Turn, job: Job) -> bool:
     """Whether the job makes progress: its ranks tell of it, and none is being moved."""
     moving = any(rescue.phase in {"migrating", "lost", "restoring"} for rescue in job.rescues.values())
     told_at = job.told_at
-    return not moving and told_at is not None and turn.at - told_at <= turn.state.settings.stalled_after_s
+    return (
+        not moving
+        and job.resizing is None
+        and told_at is not None
+        and turn.at - told_at <= turn.state.settings.stalled_after_s
+    )
 
 
 def checkpoint_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
@@ -90,7 +96,7 @@ def checkpoint_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
 
 
 def _awaited(job: Job, flight: InFlight) -> bool:
-    return any(rescue.command == flight.id for rescue in job.rescues.values())
+    return job.growing == flight.id or any(rescue.command == flight.id for rescue in job.rescues.values())
 
 
 def _saved(turn: Turn, job: Job, flight: InFlight) -> None:
@@ -100,5 +106,5 @@ def _saved(turn: Turn, job: Job, flight: InFlight) -> None:
         job.durable_s = measured(job.durable_s, max(flight.durable_s.values()))
     job.retries, job.failures = 0, ()
     newer = job.saved is None or flight.generation > job.saved.generation
-    if newer and not job.down:
+    if newer and not job.down and job.resizing is None:
         job.saved = Saved(step=next(iter(flight.steps.values())), at=turn.at, generation=flight.generation)

@@ -32,6 +32,11 @@ class Turn:
     commands: list[Command] = field(default_factory=list)
 
     @property
+    def clock(self) -> float:
+        """The time by which brakes and waits are counted: that of the newest tick, which no other record can turn."""
+        return self.at if self.state.now is None else self.state.now
+
+    @property
     def may_act(self) -> bool:
         """Whether commands may be given at all: not while history is loaded, and from level ``checkpoint`` on."""
         return not self.state.loading and self.state.settings.allows("checkpoint")
@@ -49,8 +54,10 @@ class Turn:
         spare: str | None = None,
         ranks: tuple[int, ...] = (),
         step: int | None = None,
+        world: int | None = None,
+        nodes: tuple[str, ...] = (),
     ) -> str:
-        """Give a command, await its end, and return its id."""
+        """Give a command, await its end, and return its id; ``nodes`` are those of ranks that a RESIZE renumbers."""
         job.generation += 1
         command = Command(
             id=command_id(job.name, node, action, incident, job.generation),
@@ -66,8 +73,9 @@ class Turn:
             spare=spare,
             ranks=ranks,
             step=step,
+            world=world,
         )
-        job.in_flight[command.id] = _in_flight(command)
+        job.in_flight[command.id] = _in_flight(command, nodes)
         self.commands.append(command)
         return command.id
 
@@ -80,7 +88,7 @@ def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.12g}") for name, value in numbers.items()}
 
 
-def _in_flight(command: Command) -> InFlight:
+def _in_flight(command: Command, nodes: tuple[str, ...]) -> InFlight:
     return InFlight(
         id=command.id,
         action=command.action,
@@ -90,4 +98,5 @@ def _in_flight(command: Command) -> InFlight:
         ranks=command.ranks,
         issued_at=command.issued_at,
         expires_at=command.expires_at,
+        nodes=nodes,
     )

@@ -24,6 +24,8 @@ BEGAN = 1_763_942_400.0
 JOB = "gpt"
 STEP_S = 0.5
 HORIZON_S = 600.0
+#: What leaves the brakes out of it: a node may be moved as soon as it is known, and as many as wished.
+UNBRAKED: dict[str, Any] = {"warm_up_s": 0.0, "breaker_share": 1.0, "storm_incidents": 1000}
 
 
 class DecisionLog:
@@ -31,7 +33,7 @@ class DecisionLog:
 
     def __init__(self, settings: PolicySettings | None = None, **set_to: Any) -> None:
         self.settings = settings or PolicySettings(
-            **{"level": "migrate", "checkpoint": "young", "migration": "paper", **set_to}
+            **{"level": "migrate", "checkpoint": "young", "migration": "paper", **UNBRAKED, **set_to}
         )
         self.state: DecisionState = initial_state(self.settings)
         self.at = BEGAN

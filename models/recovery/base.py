@@ -32,6 +32,10 @@ class Stakes:
         How many there are.
     horizon_s, mtbf_s:
         H, and μ of the job (s).
+    nodes:
+        How many run ranks.
+    replica_nodes:
+        How many nodes fewer a job goes on with where others wait for a spare; None for a job that waits.
     """
 
     earned: Mapping[str, float]
@@ -47,6 +51,8 @@ class Stakes:
     free_spares: int
     horizon_s: float
     mtbf_s: float
+    nodes: int = 1
+    replica_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from models.hazard_rate import still_to_come
 from models.recovery.base import Choice, Stakes, Suspicion
-from models.recovery.break_even import failure_cost_s, spare_price_s, worth_leaving
+from models.recovery.break_even import failure_cost_s, poisson_at_least, spare_price_s, worth_leaving
+from models.recovery.resize import shrink_price_s
 
 RULE = "break-even: staying is expected to cost more than leaving"
 
@@ -35,7 +36,7 @@ class BreakEven:
             suspicion.detection_s,
             suspicion.restart_s,
         )
-        spare_s = spare_price_s(stakes.trusted, stakes.free_spares, stakes.horizon_s, stakes.mtbf_s)
+        spare_s = _spare_s(stakes)
         price_s = suspicion.migration_s + stakes.save_s + spare_s
         numbers = {
             "P": stakes.trusted,
@@ -47,6 +48,13 @@ class BreakEven:
             "spare_s": spare_s,
         }
         return Choice("migrate" if worth_leaving(coming, failure_s, price_s) else "stay", RULE, numbers)
+
+
+def _spare_s(stakes: Stakes) -> float:
+    if stakes.replica_nodes is None:
+        return spare_price_s(stakes.trusted, stakes.free_spares, stakes.horizon_s, stakes.mtbf_s)
+    dry = poisson_at_least(stakes.free_spares, stakes.horizon_s / stakes.mtbf_s)
+    return shrink_price_s(stakes.trusted, dry, stakes.replica_nodes, stakes.nodes, stakes.horizon_s)
 
 
 def _parts(suspicion: Suspicion, stakes: Stakes) -> dict[str, float]:

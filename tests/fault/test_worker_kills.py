@@ -40,6 +40,8 @@ def test_ten_kills_leave_the_bytes_of_a_run_that_was_never_killed(broker: Broker
         "worker.ticks=source",
         "worker.snapshot_s=0.5",
         "policy.level=migrate",
+        "brakes.warm_up_s=0",
+        "brakes.breaker_share=1",
     )
     sent = send(broker.bootstrap, NODES, STEPS, SEED, PARTITIONS)
     assert sent > 60_000

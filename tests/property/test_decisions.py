@@ -41,6 +41,7 @@ def settings_of(level: str, policy: str) -> PolicySettings:
         beta=0.02,
         migration_s=0.5,
         lead_median_s=60.0,
+        warm_up_s=0.0,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from decision_log import BEGAN, HORIZON_S, DecisionLog
+from decision_log import BEGAN, HORIZON_S, UNBRAKED, DecisionLog
 
 from models.decisions import PolicySettings, from_bytes, to_bytes
 from models.records import Incident
@@ -155,7 +155,7 @@ def test_a_fault_found_in_a_node_that_was_left_makes_its_alarm_true() -> None:
 
 
 def test_a_rank_that_its_own_rescue_moved_counts_the_same() -> None:
-    log = DecisionLog(PolicySettings(level="migrate", migration_s=5.0)).start()
+    log = DecisionLog(PolicySettings(level="migrate", migration_s=5.0, **UNBRAKED)).start()
     (checkpoint,) = log.incident("n2")
     (migrate,) = log.save(checkpoint, step=101)
     (restore,) = log.carry_out(migrate)

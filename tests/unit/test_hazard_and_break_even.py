@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from decision_log import HORIZON_S, DecisionLog
+from decision_log import HORIZON_S, UNBRAKED, DecisionLog
 
 from models.checkpointing import daly, young_interval_s
 from models.decisions import PolicySettings
@@ -43,7 +43,7 @@ SPOILT = learned(true=0, false=40, foreseen=0, unforeseen=40)
 
 
 def started(trust: Trust = EARNED, spares: tuple[str, ...] = ("s0", "s1"), **set_to: Any) -> DecisionLog:
-    log = DecisionLog(PolicySettings(**{"level": "migrate", **FAILING, **set_to})).start(spares=spares)
+    log = DecisionLog(PolicySettings(**{"level": "migrate", **FAILING, **UNBRAKED, **set_to})).start(spares=spares)
     log.job.trust = trust
     return log
 

@@ -1,0 +1,269 @@
+"""Going on smaller where a job would wait for a spare, and growing back: RESIZE (decision record 025).
+
+::
+
+    a rank is lost, no spare ─▶ RESIZE(ranks that go on) ─ done ─▶ smaller ─ spares, CHECKPOINT ─▶ RESIZE + RESTORE
+                                        └─ a rank falls out ─▶ its new number is lost: a spare, or smaller still
+
+Ranks have new numbers once the RESIZE has ended. Until then what its nodes tell of either numbering changes nothing,
+and no other command is begun for the job but the RESTORE of a rank of the new numbering.
+"""
+
+from __future__ import annotations
+
+from models.brakes.breaker import goes_out
+from models.brakes.gate import paused
+from models.brakes.state import Hold
+from models.brakes.storm import storm_text
+from models.flights import End, failure_text, fallen_ranks
+from models.job import FAILURES_MAX, InFlight, Job, Place, Rescue, Resizing
+from models.prices import checkpoint_numbers, expected_loss_s, growth_pays, may_shrink
+from models.records import Membership
+from models.recovery.resize import whole_replicas
+from models.rescue import DOWN, NO_SPARE, TRIES_MAX, fresh, lose, spares_of
+from models.saving import gap_passed, order_checkpoint, told
+from models.turn import Turn
+
+GROW = "grow back to the size that the job had"
+SAVE_TO_GROW = f"save first, then {GROW}"
+
+
+def old_numbering(job: Job, event: Membership) -> bool:
+    """Whether a word that a node runs a rank is of a RESIZE under way, or of a numbering that is no more."""
+    place = job.places.get(event.node)
+    if job.resizing is not None and event.node in job.resizing.nodes:
+        known = place is not None and (event.rank, event.world) == (place.rank, place.world)
+        return known or event.world == job.resizing.world
+    stray = place is None or place.state != "running"
+    return job.full_world is not None and stray and event.world is not None and event.world != job.world
+
+
+def go_on_smaller(turn: Turn, job: Job) -> None:
+    """Without a spare for a lost rank go on with whole replicas of what runs, if the job declares that it may."""
+    lost = [rescue for rescue in job.rescues.values() if rescue.phase == "lost"]
+    if job.resizing is not None or job.saved is None or job.replica_nodes is None or job.resizes >= TRIES_MAX:
+        return
+    if all(rescue.spare is not None for rescue in lost) or not may_shrink(job, turn.state.settings, 0) or _moving(job):
+        return
+    pause = paused(turn, job)
+    if pause is not None:
+        for rescue in lost:
+            rescue.wait(f"{pause}, and {NO_SPARE}", turn.clock)
+        return
+    _shrink(turn, job, lost, job.replica_nodes)
+
+
+def _shrink(turn: Turn, job: Job, lost: list[Rescue], replica_nodes: int) -> None:
+    """The ranks that run, and the spares that there are, make as many whole replicas as they can."""
+    reserved = [rescue.spare for rescue in lost if rescue.spare is not None]
+    world = whole_replicas(len(job.ranks) + len(reserved), replica_nodes)
+    staying = _staying(turn, job, world)
+    joining = reserved[: world - len(staying)]
+    surplus = [node for node, place in job.places.items() if place.state == "running" and node not in staying]
+    full = job.full_world or job.world or world
+    for rescue in lost:
+        rescue.wait(None, turn.clock)
+        rescue.spare = None
+    without = ", ".join(str(rescue.rank) for rescue in lost[len(joining) :])
+    failures = tuple(dict.fromkeys(failure for rescue in lost for failure in rescue.failures))[-FAILURES_MAX:]
+    rule = told(f"go on with {world} of {full} ranks: {NO_SPARE} for rank {without}", failures)
+    numbers = checkpoint_numbers(job, turn.state.settings, turn.at)
+    numbers |= {"world": float(world), "full_world": float(full)}
+    numbers |= {"min_nodes": float(job.min_nodes or 1), "replica_nodes": float(replica_nodes)}
+    numbers["waited_s"] = max(0.0, turn.at - min(rescue.begun_at for rescue in lost))
+    evidence = tuple(dict.fromkeys(one for rescue in lost for one in rescue.evidence))
+    job.full_world = full
+    _resize(turn, job, staying, joining, world, rule, numbers, evidence)
+    for node in surplus:
+        _release(turn, job, node)
+    for rescue in lost:
+        rescue.failures = ()
+
+
+def _moving(job: Job) -> bool:
+    """Whether a rank is on its way from or to a node, so that its number must not change."""
+    return any(flight.action in {"MIGRATE", "RESTORE"} and not flight.late for flight in job.in_flight.values())
+
+
+def _staying(turn: Turn, job: Job, world: int) -> list[str]:
+    """Return the nodes that go on, by rank: those of least expected loss where not all fill whole replicas."""
+    running = {place.rank: node for node, place in job.places.items() if place.state == "running"}
+
+    def risk(rank: int) -> tuple[float, float, int]:
+        keys = [key for key, incident in job.incidents.items() if incident.node == running[rank]]
+        losses = [expected_loss_s(job, key, turn.state.settings, turn.at) for key in keys]
+        return max(losses, default=0.0), max((job.incidents[key].probability for key in keys), default=0.0), rank
+
+    return [running[rank] for rank in sorted(sorted(job.ranks, key=risk)[:world])]
+
+
+def _resize(
+    turn: Turn,
+    job: Job,
+    nodes: list[str],
+    joining: list[str],
+    world: int,
+    rule: str,
+    numbers: dict[str, float],
+    evidence: tuple[str, ...],
+) -> None:
+    """Every rank on ``nodes`` begins anew from the last durable checkpoint, and those on ``joining`` with them."""
+    if job.saved is None:
+        return
+    for flight in job.in_flight.values():
+        if flight.action == "CHECKPOINT" and flight.failure is None:
+            flight.failure = "the job is resized"
+    command = turn.issue(
+        job,
+        "RESIZE",
+        rule,
+        numbers,
+        evidence=evidence,
+        ranks=tuple(job.places[node].rank or 0 for node in nodes),
+        step=job.saved.step,
+        world=world,
+        nodes=tuple(nodes),
+    )
+    job.resizing = Resizing(command=command, nodes=tuple(nodes), world=world)
+    job.paces.clear()
+    job.hold = None
+    for rank, node in enumerate(joining, start=len(nodes)):
+        key = f"joins-{command}-{node}"
+        rescue = Rescue(key=key, incident=None, node=node, rank=rank, begun_at=turn.at, phase="restoring", spare=node)
+        rescue.joins = True
+        rescue.command = turn.issue(
+            job, "RESTORE", rule, numbers, evidence=evidence, node=node, ranks=(rank,), step=job.saved.step, world=world
+        )
+        job.rescues[key] = rescue
+
+
+def _release(turn: Turn, job: Job, node: str) -> None:
+    """A healthy node that fills no whole replica leaves the job, and is at hand when it grows back."""
+    if job.saved is None:
+        return
+    rank = job.places[node].rank or 0
+    rule = "it fills no whole replica of the smaller job"
+    numbers = {"replica_nodes": float(job.replica_nodes or 1)}
+    command = turn.issue(job, "MIGRATE", rule, numbers, node=node, ranks=(rank,), step=job.saved.step)
+    job.in_flight[command].surplus = True
+    job.places[node] = Place("vacated", turn.at, left="surplus")
+    for rescue in [one for one in job.rescues.values() if one.node == node]:
+        del job.rescues[rescue.key]
+
+
+def resize_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
+    """The ranks have their new numbers; those that did not come along are lost. If none did, nothing has changed."""
+    plan = job.resizing
+    if plan is None or plan.command != flight.id:
+        return
+    job.resizing = None
+    fallen = [] if end == "done" else list(fallen_ranks(flight, end))
+    if fallen and len(fallen) == len(flight.ranks):
+        job.resizes += 1
+        for rescue in job.rescues.values():
+            if rescue.phase in DOWN:
+                rescue.failures = (*rescue.failures, failure_text(flight, end))[-FAILURES_MAX:]
+        return
+    job.resizes = 0
+    _renumber(turn, job, plan)
+    for rank in fallen:
+        _fell(turn, job, plan, flight.nodes[flight.ranks.index(rank)], failure_text(flight, end))
+    if job.full_world is not None and plan.world >= job.full_world:
+        job.full_world = None
+
+
+def _renumber(turn: Turn, job: Job, plan: Resizing) -> None:
+    """Give each node of the plan its new rank; what was lost before it is no rank of the new world."""
+    for rank, node in enumerate(plan.nodes):
+        known = job.places.get(node)
+        if known is not None and known.state == "running":
+            job.places[node] = Place("running", max(turn.at, known.at), rank, plan.world)
+    for key, rescue in list(job.rescues.items()):
+        if rescue.node in plan.nodes:
+            rescue.rank = plan.nodes.index(rescue.node)
+        elif not rescue.joins:
+            del job.rescues[key]
+        rescue.joins = False
+
+
+def _fell(turn: Turn, job: Job, plan: Resizing, node: str, why: str) -> None:
+    """A node did not come along: its rank of the new numbering is lost, and it itself is out until it tells anew."""
+    if job.rank_on(node) is not None:
+        job.places[node] = Place("failed", turn.at)
+        goes_out(turn.state, node, turn.clock)
+    rescue = next((one for one in job.rescues.values() if one.node == node), None)
+    if rescue is None:
+        key = f"resized-{plan.command}-{node}"
+        rescue = Rescue(key=key, incident=None, node=node, rank=plan.nodes.index(node), begun_at=turn.at)
+        job.rescues[key] = rescue
+    if rescue.phase not in {"lost", "restoring"}:
+        rescue.failures = (*rescue.failures, why)
+        lose(turn, job, rescue)
+
+
+def grow_back(turn: Turn, job: Job) -> None:
+    """A job that was made smaller takes spares in when they fill a replica and that pays: CHECKPOINT, then RESIZE."""
+    full, settings = job.full_world, turn.state.settings
+    if full is None or job.resizing is not None or job.growing is not None or job.replica_nodes is None:
+        return
+    if not settings.allows("migrate") or _busy(job) or not job.whole or job.step is None:
+        return
+    why = _held(turn, job, full)
+    if why is None and _pays(turn, job, full):
+        if fresh(turn, job):
+            _grow(turn, job, full)
+        elif job.checkpoint_in_flight is None and gap_passed(turn, job):
+            job.growing = order_checkpoint(turn, job, told(f"{settings.checkpoint}: {SAVE_TO_GROW}", ()))
+        why = f"a durable checkpoint to grow back to {full} ranks from"
+    if job.resizing is None and (job.hold is None or job.hold.why != why):
+        job.hold = None if why is None else Hold(why, turn.clock)
+
+
+def _busy(job: Job) -> bool:
+    return _moving(job) or job.down or any(rescue.phase == "migrating" for rescue in job.rescues.values())
+
+
+def _held(turn: Turn, job: Job, full: int) -> str | None:
+    """Return what a job that was made smaller waits for, None when it may grow."""
+    if (pause := paused(turn, job)) is not None:
+        return pause
+    if job.storm.since is not None:
+        return storm_text(turn.state.settings)
+    if job.grow_after is not None and turn.clock < job.grow_after:
+        return f"grows back to {full} ranks not before a cool-down, for the last checkpoint for it failed"
+    replica = job.replica_nodes or 1
+    if _more(turn, job, full) <= 0:
+        return f"{replica} more of {full - len(job.ranks)} nodes, to grow back to {full} ranks"
+    return None
+
+
+def _more(turn: Turn, job: Job, full: int) -> int:
+    there = min(full, len(job.ranks) + len(spares_of(turn, job)))
+    return whole_replicas(there, job.replica_nodes or 1) - len(job.ranks)
+
+
+def _pays(turn: Turn, job: Job, full: int) -> bool:
+    return growth_pays(job, turn.state.settings, _more(turn, job, full), full)
+
+
+def growth_saved(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
+    """The checkpoint that a job grows from is durable; or it is not, and growing waits for a cool-down."""
+    if job.growing != flight.id:
+        return
+    job.growing = None
+    if end != "durable":
+        job.grow_after = turn.clock + turn.state.settings.cool_down_s
+        return
+    full = job.full_world
+    free = full is not None and job.resizing is None and not _busy(job) and job.whole
+    if full is not None and free and _held(turn, job, full) is None:
+        _grow(turn, job, full)
+
+
+def _grow(turn: Turn, job: Job, full: int) -> None:
+    """Every rank begins anew in the larger world, and the spares with them."""
+    before, more = len(job.ranks), _more(turn, job, full)
+    world, joining = before + more, spares_of(turn, job)[:more]
+    numbers = checkpoint_numbers(job, turn.state.settings, turn.at)
+    numbers |= {"world": float(world), "full_world": float(full)}
+    _resize(turn, job, _staying(turn, job, before), joining, world, GROW, numbers, ())

@@ -140,7 +140,7 @@ def _judge(record: Record, claims: _Claims | None, keys: Keys | None) -> Reason 
     key = signer(record.raw, keys)
     if key is None:
         return "bad-signature"
-    return "revoked-key" if (record.at or claims.issued_at) >= _revoked_at(key) else None
+    return "revoked-key" if (record.at or claims.issued_at) > _revoked_at(key) else None
 
 
 def _revoked_at(key: TrustedKey) -> float:

@@ -118,4 +118,4 @@ def _trusted(key: PrivateKey, now: float, comment: str) -> TrustedKey:
 
 
 def _iso(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

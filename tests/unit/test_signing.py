@@ -204,7 +204,7 @@ def test_a_damaged_keyring_is_told(files: KeyFolder, change: object) -> None:
 def test_a_key_is_named_by_its_public_bytes(files: KeyFolder) -> None:
     [key] = read_keys(files.keyring).values()
     assert key.id == key_id_of(key.public) == read_private_key(files.key).id
-    assert (key.state, key.made_at, key.comment) == ("live", "2025-11-24T00:00:00Z", "the first")
+    assert (key.state, key.made_at, key.comment) == ("live", "2025-11-24T00:00:00.000Z", "the first")
 
 
 def test_nothing_is_left_beside_the_files(files: KeyFolder) -> None:
@@ -270,7 +270,7 @@ def test_the_key_that_signs_is_not_revoked(files: KeyFolder) -> None:
         files.revoke(own, NOW)
     files.key.unlink()  # as on the machine of a cluster agent, which has a copy of the keyring alone
     assert files.revoke(own, NOW).state == "revoked"
-    assert files.revoke(own, NOW + 9).revoked_at == "2025-11-24T00:00:00Z", "again changes nothing"
+    assert files.revoke(own, NOW + 9).revoked_at == "2025-11-24T00:00:00.000Z", "again changes nothing"
 
 
 def test_an_unknown_key_is_not_revoked(files: KeyFolder) -> None:

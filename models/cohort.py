@@ -314,12 +314,19 @@ class Cohort:
         return float(1.0 / (WINDOW_FRAMES * self.state["interval"][row]))
 
     def _observe(self, rows: Index, z: Floats) -> Observed:
-        state = self.state
         deviation = self.chains.deviation(rows)
+        features = self._features(rows, deviation)
+        return Observed(features, node_deviation(deviation), z, self.state["frames"][rows] > RANGE_FRAMES)
+
+    def features(self, rows: Index) -> Floats:
+        """What these nodes' windows show now, as the predictor reads it: ``(rows, features)``."""
+        return self._features(rows, self.chains.deviation(rows))
+
+    def _features(self, rows: Index, deviation: Floats) -> Floats:
+        state = self.state
         told = state["seen"][rows] >= BASELINE_FRAMES
         seen = window_statistics(state["window"][rows], state["centre"][rows], state["scale"][rows])
-        features = pool_features(seen, told, deviation, self.columns)
-        return Observed(features, node_deviation(deviation), z, state["frames"][rows] > RANGE_FRAMES)
+        return pool_features(seen, told, deviation, self.columns)
 
 
 _BLANK: Final = {

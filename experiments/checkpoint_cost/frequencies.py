@@ -34,10 +34,16 @@ def frequencies(
     """Return a row for each mode and frequency.
 
     ``overhead`` is the share of the loop's time that checkpoints took, by pairs of neighbouring runs: it holds what
-    ``blocking_s`` does not tell, a thread that writes beside the training.
+    ``blocking_s`` does not tell, a thread that writes beside the training. The loop computes on one core, as a job does
+    whose work is on its GPU.
     """
-    step = _Step(state)
-    return [row for mode in modes for row in _of_mode(step, size, mode, folder / mode, loop, progress)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        step = _Step(state)
+        return [row for mode in modes for row in _of_mode(step, size, mode, folder / mode, loop, progress)]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _of_mode(

@@ -25,9 +25,14 @@ COMMANDS = {
     "agent": ("infra.cli.agent", "carry out commands on a node (the cluster agent)"),
     "keys": ("infra.cli.keys", "make, rotate, revoke and list the keys that commands are signed with"),
     "audit": ("infra.cli.audit", "see that the log of commands is whole and authentic, or export it"),
+    "status": ("infra.cli.status", "what runs where, what is under way, and what is wrong"),
+    "pause": ("infra.cli.pause", "command nothing new, for one job or for all"),
+    "resume": ("infra.cli.resume", "end a pause, or close the breaker"),
+    "opt-out": ("infra.cli.opt_out", "have a node left alone"),
     "web": ("infra.cli.web", "serve the live page"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
     "model": ("infra.cli.model", "show, verify, compare and activate model artefacts"),
+    "drill": ("infra.cli.drill", "kill nodes of a real training job by script: static Young beside forestall"),
     "lab": ("infra.cli.lab", "measure predictor, detector and policies: seeded, paired, with intervals"),
 }
 

@@ -46,6 +46,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 async def _serve(options: argparse.Namespace, settings: Settings, observer: Observer, bootstrap: str) -> None:
     from infra.cli.options import report
+    from infra.metrics.scrape import Metrics
+    from infra.status.replaying import replay_of
     from infra.web.feed import Feed
     from infra.web.serve import serve
     from infra.wiring import policy_settings
@@ -54,10 +56,13 @@ async def _serve(options: argparse.Namespace, settings: Settings, observer: Obse
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     about = {"title": f"the topics at {bootstrap}", "phase": ""}
-    feed = Feed(observer, lambda: about, policy_settings(settings), clock.now, clock.monotonic)
-    page = await serve(feed, settings.web.host, settings.web.port)
+    policy = policy_settings(settings)
+    feed = Feed(observer, lambda: about, policy, clock.now, clock.monotonic)
+    metrics = Metrics(observer, policy, replay_of(settings, bootstrap), clock.monotonic)
+    page = await serve(feed, settings.web.host, settings.web.port, metrics.text)
     if page.moved:
         print(f"forestall: port {settings.web.port} is taken; the page is on {page.port}", file=sys.stderr)
-    report(options, {"url": page.url}, [f"the live page: {page.url} (Ctrl-C ends it)"])
+    told = [f"the live page: {page.url} (Ctrl-C ends it); for Prometheus: {page.url}/metrics"]
+    report(options, {"url": page.url, "metrics": f"{page.url}/metrics"}, told)
     await stop.wait()
     await page.stop()

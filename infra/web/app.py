@@ -23,6 +23,8 @@ FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 READERS_MAX = 32
+#: The text format of Prometheus.
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -35,13 +37,14 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
+SCRAPED: web.AppKey[Callable[[], bytes]] = web.AppKey("scraped")
 STOPPING: web.AppKey[asyncio.Event] = web.AppKey("stopping", asyncio.Event)
 READERS: web.AppKey[set[web.StreamResponse]] = web.AppKey("readers", set)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_page(feed: Feed) -> web.Application:
-    """The application that serves the page, its files and its feed."""
+def build_page(feed: Feed, scraped: Callable[[], bytes] | None = None) -> web.Application:
+    """The application that serves the page, its files and its feed, and at ``/metrics`` what ``scraped`` says."""
     app = web.Application(middlewares=[_guard])
     app[FEED], app[STOPPING], app[READERS] = feed, asyncio.Event(), set()
     for path in FILES:
@@ -49,6 +52,9 @@ def build_page(feed: Feed) -> web.Application:
     app.router.add_get("/events", _events)
     app.router.add_get("/api/overview", _overview)
     app.router.add_get("/api/node/{name}", _node)
+    if scraped is not None:
+        app[SCRAPED] = scraped
+        app.router.add_get("/metrics", _metrics)
     app.on_shutdown.append(_end_streams)
     return app
 
@@ -85,6 +91,11 @@ async def _node(request: web.Request) -> web.StreamResponse:
     if payload is None:
         raise web.HTTPNotFound(text=f"no node {name!r} was heard of\n")
     return web.Response(body=payload, content_type="application/json")
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    body = await asyncio.to_thread(request.app[SCRAPED])
+    return web.Response(body=body, headers={"Content-Type": EXPOSITION})
 
 
 async def _events(request: web.Request) -> web.StreamResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -57,10 +58,10 @@ def listen(host: str, port: int) -> tuple[socket.socket, bool]:
     return bound, moved
 
 
-async def serve(feed: Feed, host: str, port: int) -> Served:
-    """Serve the page until :meth:`Served.stop`."""
+async def serve(feed: Feed, host: str, port: int, scraped: Callable[[], bytes] | None = None) -> Served:
+    """Serve the page, and metrics where ``scraped`` tells them, until :meth:`Served.stop`."""
     bound, moved = listen(host, port)
-    runner = web.AppRunner(build_page(feed), access_log=None, shutdown_timeout=STOP_S)
+    runner = web.AppRunner(build_page(feed, scraped), access_log=None, shutdown_timeout=STOP_S)
     await runner.setup()
     await web.SockSite(runner, bound).start()
     actual = int(bound.getsockname()[1])

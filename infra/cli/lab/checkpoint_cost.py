@@ -183,7 +183,8 @@ def _about(told: Mapping[str, Any], folder: Path) -> str:
     return (
         f"written to new files in {disk}, each checkpoint safe when its content and its names were fsynced, so no "
         "warm page helps it; loads are told from disk (cold) and from the system's cache (warm); "
-        "in-memory is another process of this machine: it outlives the training process, not the machine"
+        "in-memory is another process of this machine: it outlives the training process, not the machine; "
+        "the loop computes on one core"
     )
 
 

@@ -1,0 +1,1 @@
+"""What forestall tells Prometheus."""

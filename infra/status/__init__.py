@@ -1,0 +1,1 @@
+"""What runs where and what is wrong, read once from the topics; for ``forestall status`` and for metrics."""

@@ -2,7 +2,8 @@
 
 A file is ``magic, sha256 of the rest, length of the rest, the rest`` (the rest: numpy's npz). It is written under a
 temporary name, fsynced, renamed, and its folder fsynced. So a file under its own name was complete when it got it, and
-what a disk loses or changes later is found by the digest. A checkpoint of the job is good when every rank's is.
+what a disk loses or changes later is found by the digest. A checkpoint of the job is good when every rank's is. All
+ranks hold the same parameters, so a job of another size goes on from it: each rank takes any one's file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import json
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +30,17 @@ class BadCheckpoint(Exception):
     """The file is not a whole checkpoint."""
 
 
-def path_of(folder: Path, step: int, rank: int) -> Path:
-    """Return where rank ``rank`` keeps its checkpoint of ``step``."""
-    return folder / f"step-{step:010d}" / f"rank-{rank}.ckpt"
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A good checkpoint of the job: its step, and how many ranks wrote it."""
+
+    step: int
+    world: int
+
+
+def path_of(folder: Path, step: int, rank: int, world: int) -> Path:
+    """Return where rank ``rank`` of ``world`` keeps its checkpoint of ``step``."""
+    return folder / f"step-{step:010d}" / f"rank-{rank}-of-{world}.ckpt"
 
 
 def serialise(trainer: Trainer) -> bytes:
@@ -44,6 +54,7 @@ def serialise(trainer: Trainer) -> bytes:
         square=trainer.square,
         step=np.int64(trainer.step),
         random=np.frombuffer(state, np.uint8),
+        lineage=np.frombuffer(trainer.lineage.encode(), np.uint8),
     )
     body = rest.getvalue()
     return _HEAD.pack(MAGIC, hashlib.sha256(body).digest(), len(body)) + body
@@ -86,6 +97,7 @@ def load(path: Path, trainer: Trainer) -> None:
         trainer.square = state["square"]
         trainer.step = int(state["step"])
         trainer.random.bit_generator.state = json.loads(state["random"].tobytes())
+        trainer.lineage = state["lineage"].tobytes().decode()
 
 
 def steps(folder: Path) -> list[int]:
@@ -97,24 +109,55 @@ def is_good(folder: Path, step: int, world: int) -> bool:
     """Tell whether every rank's checkpoint of ``step`` is there and whole."""
     try:
         for rank in range(world):
-            read(path_of(folder, step, rank))
+            read(path_of(folder, step, rank, world))
     except BadCheckpoint:
         return False
     return True
 
 
 def latest_good(folder: Path, world: int) -> int | None:
-    """Return the newest step at which the checkpoint of every rank is good, or None."""
+    """Return the newest step at which the checkpoint of each of ``world`` ranks is good, or None."""
     return next((step for step in steps(folder) if is_good(folder, step, world)), None)
 
 
-def remove_older(folder: Path, rank: int, good: int) -> None:
-    """Remove this rank's checkpoints that are older than the ``KEEP`` newest up to ``good``, which is good."""
+def to_take_up(folder: Path, world: int, wanted: int | None) -> Good | None:
+    """Return the checkpoint that each of ``world`` ranks has to take up, or None if there is none.
+
+    With ``wanted`` it is the newest that a job of this size wrote at that step or later, for that is where the other
+    ranks are; in a job that has just changed its size there is none, and it is ``wanted`` itself, whoever wrote it.
+    """
+    if wanted is not None:
+        own = latest_good(folder, world)
+        if own is not None and own >= wanted:
+            return Good(own, world)
+    for step in steps(folder) if wanted is None else [wanted]:
+        for writers in _worlds(folder, step):
+            if is_good(folder, step, writers):
+                return Good(step, writers)
+    return None
+
+
+def _worlds(folder: Path, step: int) -> list[int]:
+    """Return the sizes of the jobs that wrote at ``step``, the last to do so first."""
+    written: dict[int, float] = {}
+    for path in (folder / f"step-{step:010d}").glob("rank-*-of-*.ckpt"):
+        world = int(path.stem.rpartition("-")[2])
+        written[world] = max(written.get(world, 0.0), path.stat().st_mtime)
+    return sorted(written, key=lambda world: written[world], reverse=True)
+
+
+def remove_older(folder: Path, rank: int, world: int, good: int) -> None:
+    """Remove what is older than the ``KEEP`` newest checkpoints up to ``good``, which is good.
+
+    Each of ``world`` ranks removes its own files, and its share of those of ranks that are no more.
+    """
     for step in [step for step in steps(folder) if step <= good][KEEP:]:
-        path = path_of(folder, step, rank)
-        path.unlink(missing_ok=True)
+        place = folder / f"step-{step:010d}"
+        for path in place.glob("rank-*-of-*.ckpt"):
+            if int(path.stem.split("-")[1]) % world == rank:
+                path.unlink(missing_ok=True)
         try:
-            path.parent.rmdir()
+            place.rmdir()
         except OSError:
             continue  # other ranks' are still there
 

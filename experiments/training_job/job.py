@@ -41,9 +41,10 @@ class Rank:
         self._plan, self._client = plan, client
         self._sleep, self._monotonic = sleep, monotonic
         self._checkpoints = plan.directory / "checkpoints"
-        self._trainer = Trainer(plan.seed, plan.rank)
+        self._trainer = Trainer(plan.seed, plan.rank, f"world-{plan.world}")
         start = self._take_up()
-        self._exchange = Exchange(plan.directory / "exchange", plan.rank, plan.world, start, sleep)
+        among = plan.directory / "exchange" / self._trainer.lineage
+        self._exchange = Exchange(among, plan.rank, plan.world, start, sleep)
         self._writer: threading.Thread | None = None
 
     def run(self) -> None:
@@ -66,16 +67,22 @@ class Rank:
         self._exchange.close()
 
     def _take_up(self) -> int:
-        """Load the newest good checkpoint; return its step, 0 when there is none."""
-        good = checkpoint.latest_good(self._checkpoints, self._plan.world)
-        wanted = self._plan.resume
-        if wanted is not None and (good or 0) < wanted:
-            raise LostCheckpoint(f"no good checkpoint of step {wanted} in {self._checkpoints}; the newest is {good}")
+        """Load the checkpoint that all ranks take up; return its step, 0 when there is none."""
+        plan, wanted = self._plan, self._plan.resume
+        good = checkpoint.to_take_up(self._checkpoints, plan.world, wanted)
         if good is not None:
-            checkpoint.load(checkpoint.path_of(self._checkpoints, good, self._plan.rank), self._trainer)
+            rank = min(plan.rank, good.world - 1)
+            checkpoint.load(checkpoint.path_of(self._checkpoints, good.step, rank, good.world), self._trainer)
+            if good.world != plan.world:
+                self._trainer.resize(plan.seed, plan.rank, plan.world)
+        elif wanted:
+            newest = checkpoint.to_take_up(self._checkpoints, plan.world, None)
+            told = newest.step if newest is not None else None
+            raise LostCheckpoint(f"no good checkpoint of step {wanted} in {self._checkpoints}; the newest is {told}")
+        start = good.step if good is not None else 0
         if good is not None or wanted is not None:
-            self._client.resumed(good or 0)
-        return good or 0
+            self._client.resumed(start)
+        return start
 
     def _one_step(self) -> tuple[bool, float, int]:
         step = self._trainer.step + 1
@@ -102,12 +109,12 @@ class Rank:
         self._writer.start()
 
     def _write(self, step: int, data: bytes) -> None:
-        path = checkpoint.path_of(self._checkpoints, step, self._plan.rank)
+        path = checkpoint.path_of(self._checkpoints, step, self._plan.rank, self._plan.world)
         digest = checkpoint.write(path, data)
         self._client.ack_durable(step, path.absolute().as_uri(), digest)
         good = checkpoint.latest_good(self._checkpoints, self._plan.world)
         if good is not None:
-            checkpoint.remove_older(self._checkpoints, self._plan.rank, good)
+            checkpoint.remove_older(self._checkpoints, self._plan.rank, self._plan.world, good)
             self._exchange.remove_older(good)
 
     def _wait_for_writer(self) -> None:

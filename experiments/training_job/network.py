@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +16,13 @@ LEARNING_RATE, MOMENTUM_DECAY, SQUARE_DECAY, TINY = 3e-3, 0.9, 0.999, 1e-8
 
 
 class Trainer:
-    """One rank's replica: parameters and Adam's moments, shape ``(SIZE,)``, and the generator of its samples."""
+    """One rank's replica: parameters and Adam's moments, shape ``(SIZE,)``, and the generator of its samples.
 
-    def __init__(self, seed: int, rank: int) -> None:
+    ``lineage`` names the sizes through which the job has come: gradients are exchanged among ranks of one lineage.
+    """
+
+    def __init__(self, seed: int, rank: int, lineage: str = "") -> None:
+        self.lineage = lineage
         first = np.random.default_rng(seed)
         self.parameters: Vector = first.normal(0.0, 0.3, SIZE)
         self.teacher: Vector = first.normal(0.0, 1.0, SIZE)
@@ -24,6 +30,12 @@ class Trainer:
         self.square: Vector = np.zeros(SIZE)
         self.step = 0
         self.random = np.random.default_rng([seed, rank])
+
+    def resize(self, seed: int, rank: int, world: int) -> None:
+        """Go on as rank ``rank`` of ``world`` from the state of a rank of another size: with samples of one's own."""
+        self.random = np.random.default_rng([seed, rank, world, self.step])
+        came_from = sha256(f"{self.lineage}@{self.step}".encode()).hexdigest()[:12]
+        self.lineage = f"world-{world}-from-{came_from}"
 
     def local_gradient(self) -> tuple[float, Vector]:
         """Draw this rank's next batch; return its mean squared loss and the gradient, shape ``(SIZE,)``."""

@@ -185,5 +185,8 @@ class Effects:
         if command.job != job.name:
             raise EffectFailed(f"the job file of this node has no job {command.job!r}")
         world = command.world or job.world
-        if not 1 <= world <= job.world or not 0 <= rank < world:
-            raise EffectFailed(f"rank {rank} of {world} cannot be: the job file has the ranks 0 to {job.world - 1}")
+        if not max(1, len(command.ranks)) <= world <= job.world or not 0 <= rank < world:
+            last = job.world - 1
+            raise EffectFailed(
+                f"ranks {list(command.ranks)} of {world} cannot be: the job file has the ranks 0 to {last}"
+            )

@@ -33,7 +33,7 @@ def losses(folder: Path, rank: int) -> dict[int, str]:
 
 
 def final_weights(folder: Path) -> list[bytes]:
-    return [checkpoint.read(checkpoint.path_of(folder / "checkpoints", STEPS, rank)) for rank in range(WORLD)]
+    return [checkpoint.read(checkpoint.path_of(folder / "checkpoints", STEPS, rank, WORLD)) for rank in range(WORLD)]
 
 
 def has_reached(folder: Path, rank: int, step: int) -> bool:

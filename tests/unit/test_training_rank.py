@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -86,7 +88,7 @@ def test_it_trains_to_the_end_of_the_plan_and_leaves_a_good_checkpoint_of_it(tmp
     assert told.of("staged") == [(12, 0)]
     [(step, uri, digest)] = told.of("durable")
     path = Path(uri.removeprefix("file://"))
-    assert (step, path) == (12, checkpoint.path_of(tmp_path / "checkpoints", 12, 0))
+    assert (step, path) == (12, checkpoint.path_of(tmp_path / "checkpoints", 12, 0, 1))
     assert len(digest) == 64
 
 
@@ -147,9 +149,28 @@ def test_told_to_begin_anew_it_says_that_it_resumed_from_nought(tmp_path: Path) 
     assert train(tmp_path, resume=0).of("resumed") == [(0,)]
 
 
+def test_a_rank_of_a_job_that_shrank_goes_on_from_the_larger_one_s_checkpoint(tmp_path: Path) -> None:
+    larger = [
+        threading.Thread(target=train, args=(tmp_path,), kwargs={"rank": rank, "world": 2, "steps": 300})
+        for rank in range(2)
+    ]
+    for one in larger:
+        one.start()
+    for one in larger:
+        one.join(60)
+    before = losses(tmp_path)
+    told = train(tmp_path, steps=340, resume=300)
+    assert told.of("resumed") == [(300,)]
+    after = losses(tmp_path)[len(before) :]
+    assert [step for step, _ in after] == list(range(301, 341))
+    first, last, now = (mean(loss for _, loss in part) for part in (before[:40], before[-40:], after))
+    assert now < 1.3 * last < 0.7 * first, "the loss goes on where it was"
+    assert train(tmp_path, steps=341, resume=340).of("resumed") == [(340,)]
+
+
 def test_a_damaged_checkpoint_is_passed_over_for_an_older_good_one(tmp_path: Path) -> None:
     train(tmp_path, own_every=6)
-    newest = checkpoint.path_of(tmp_path / "checkpoints", 12, 0)
+    newest = checkpoint.path_of(tmp_path / "checkpoints", 12, 0, 1)
     newest.write_bytes(newest.read_bytes()[:-1])
     before = losses(tmp_path)
     told = train(tmp_path)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Message
 
 from connectors.codecs.records import encode_inventory
-from connectors.errors import Failed, Unreachable, WrongUse
+from connectors.errors import WrongUse
 from connectors.kafka import topics
 from connectors.kafka.log import bounds, partition_count, read_range, reader
+from connectors.kafka.put import put
 from models.records import InventoryModel
 
 #: What one record may hold by Kafka's own default, less what its head takes.
 ARTEFACT_BYTES_MAX: Final = 1_000_000
-WAIT_S: Final = 15.0
 
 
 def artefact_key(digest: str) -> bytes:
@@ -33,12 +33,12 @@ def publish_artefact(brokers: str, digest: str, content: bytes) -> None:
         raise WrongUse(
             f"the artefact has {len(content):,} bytes; one record holds {ARTEFACT_BYTES_MAX:,}: train a smaller network"
         )
-    _publish(brokers, topics.SCHEMA, artefact_key(digest), content)
+    put(brokers, topics.SCHEMA, artefact_key(digest), content)
 
 
 def publish_choice(brokers: str, choice: InventoryModel) -> None:
     """Put on the inventory which model is used in a role, and wait until it is safe."""
-    _publish(brokers, topics.INVENTORY, f"model/{choice.role}".encode(), encode_inventory(choice))
+    put(brokers, topics.INVENTORY, f"model/{choice.role}".encode(), encode_inventory(choice))
 
 
 def artefact_records(brokers: str, digest: str) -> list[bytes]:
@@ -59,29 +59,3 @@ def _all(brokers: str, topic: str, key: bytes) -> Iterable[Message]:
             for message in read_range(consumer, topic, partition, *bounds(consumer, topic, partition))
             if message.key() == key
         ]
-
-
-def _publish(brokers: str, topic: str, key: bytes, value: bytes) -> None:
-    faults: list[KafkaError] = []
-    producer = Producer(
-        {
-            "bootstrap.servers": brokers,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "message.timeout.ms": round(WAIT_S * 1000),
-            "log_level": 0,
-        }
-    )
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            faults.append(error)
-
-    try:
-        producer.produce(topic, key=key, value=value, on_delivery=delivered)
-    except KafkaException as wrong:
-        raise Failed(f"{topic}: {wrong.args[0].str()}") from wrong
-    if producer.flush(WAIT_S + 1.0):
-        raise Unreachable(f"{topic}: the brokers did not acknowledge within {WAIT_S:.0f} s")
-    if faults:
-        raise Failed(f"{topic}: {faults[0].str()}")

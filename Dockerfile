@@ -8,7 +8,8 @@ COPY streams streams
 COPY experiments experiments
 COPY infra infra
 RUN pip install --no-cache-dir -c constraints.txt ./sdk ".[web,influx]" \
-    && useradd --create-home forestall && mkdir -p /var/lib/forestall && chown forestall /var/lib/forestall
+    && useradd --create-home forestall && mkdir -p /var/lib/forestall/keys /var/lib/forestall/trusted \
+    && chown -R forestall /var/lib/forestall
 USER forestall
 VOLUME /var/lib/forestall
 ENV FORESTALL_AGENT__DIRECTORY=/var/lib/forestall

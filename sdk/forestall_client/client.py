@@ -86,15 +86,8 @@ class Client:
         job makes this checkpoint of its own accord.
         """
         with self._lock:
-            checkpoint = _Checkpoint(self._told if order is None else order)
+            checkpoint = self._begin(step, order)
             checkpoint.began -= seconds
-            self._told = 0
-            self._checkpoints[step] = checkpoint
-            while len(self._checkpoints) > CHECKPOINTS_MAX:
-                self._checkpoints.popitem(last=False)
-            for number in sorted(self._wanted):
-                if number <= checkpoint.order:
-                    checkpoint.commands.append(self._wanted.pop(number)["command"])
             self._ack(checkpoint, {"type": "staged", "step": step, "seconds": seconds, "bytes": bytes})
 
     def ack_durable(self, step: int, uri: str, digest: str) -> None:
@@ -105,6 +98,16 @@ class Client:
                 seconds = time.monotonic() - checkpoint.began
                 message = {"type": "durable", "step": step, "seconds": seconds, "uri": uri, "digest": digest}
                 self._ack(checkpoint, message)
+
+    def ack_failed(self, step: int, reason: str, order: int | None = None) -> None:
+        """Tell that the checkpoint of ``step`` came to nothing, before it was staged or after.
+
+        Its orders are due no more: whoever gave them chooses again. ``order`` is as in :meth:`ack_staged`.
+        """
+        with self._lock:
+            checkpoint = self._checkpoints.get(step) if order is None else None
+            message = {"type": "failed", "step": step, "reason": reason}
+            self._ack(checkpoint or self._begin(step, order), message)
 
     def progress(self, step: int, loss: float, step_s: float) -> None:
         """Tell the step that was just done, its loss and how long it took. Dropped while no cluster agent listens."""
@@ -136,6 +139,18 @@ class Client:
         with self._lock:
             self._notes[message["type"]] = message
             self._send(message)
+
+    def _begin(self, step: int, order: int | None) -> _Checkpoint:
+        """Begin the checkpoint of ``step``, holding the lock; it takes over what it was ordered by."""
+        checkpoint = _Checkpoint(self._told if order is None else order)
+        self._told = 0
+        self._checkpoints[step] = checkpoint
+        while len(self._checkpoints) > CHECKPOINTS_MAX:
+            self._checkpoints.popitem(last=False)
+        for number in sorted(self._wanted):
+            if number <= checkpoint.order:
+                checkpoint.commands.append(self._wanted.pop(number)["command"])
+        return checkpoint
 
     def _ack(self, checkpoint: _Checkpoint, message: Message) -> None:
         checkpoint.acks.append(message)

@@ -87,6 +87,7 @@ class ForestallCallback(TrainerCallback):
             digest = seal_share(path, step, args.process_index, args.world_size)
         except OSError as fault:
             _log.warning("the checkpoint of step %d failed: %s", step, fault)
+            self._client.ack_failed(step, str(fault))
             return
         self._client.ack_durable(step, path.absolute().as_uri(), digest)
 

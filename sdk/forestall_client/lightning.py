@@ -83,12 +83,14 @@ class ForestallCallback(Callback):
             if trainer.world_size > 1:
                 raise  # the others wait for this rank, and it cannot go on without them
             _log.warning("the checkpoint of step %d failed: %s", step, fault)
+            self._client.ack_failed(step, str(fault), order)
             return
         try:
             self._client.ack_staged(step, time.monotonic() - began, bytes_below(path), order=order)
             digest = seal_share(path, step, trainer.global_rank, trainer.world_size)
         except OSError as fault:
             _log.warning("the checkpoint of step %d failed: %s", step, fault)
+            self._client.ack_failed(step, str(fault))
             return
         self._client.ack_durable(step, path.absolute().as_uri(), digest)
         remove_older(self._directory, self._keep)

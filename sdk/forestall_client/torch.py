@@ -15,17 +15,15 @@
     checkpoints.wait()
     client.finished(step)
 
-All ranks make the same calls in the same order. Without an initialised process group there is one rank.
+All ranks make the same calls in the same order. Without an initialised process group there is one rank (torch then
+warns that it takes this for the intent).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -43,6 +41,7 @@ __all__ = ["Agreement", "Checkpoints", "newest_good"]
 _log = logging.getLogger("forestall_client")
 #: What a save or a load can end with: a full disk, a peer that is gone, what another rank met.
 _FAULTS = (OSError, RuntimeError, CheckpointException)
+REASON_CHARACTERS_MAX = 400
 
 State = dict[str, Any]
 
@@ -96,31 +95,26 @@ class Checkpoints:
 
     def save(self, step: int, state: State, order: int = 0) -> bool:
         """Write ``state`` while training stands still; tell whether this rank's part is durable."""
-        self.wait()
+        self._begin()
         began = time.monotonic()
         try:
             path = self._agreed_path(step)
-            with _one_process():
-                dcp.save(state, checkpoint_id=path, process_group=self._group)
+            dcp.save(state, checkpoint_id=path, process_group=self._group)
         except _FAULTS as fault:
-            self._is_durable = False
-            _log.warning("the checkpoint of step %d failed: %s", step, fault)
-            return False
+            return self._failed(step, fault, order)
         self._client.ack_staged(step, time.monotonic() - began, bytes_of(state), order=order)
         self._is_durable = self._seal(step, path)
         return self._is_durable
 
     def save_async(self, step: int, state: State, order: int = 0) -> None:
         """Copy ``state``, then go on while a thread writes the copy."""
-        self.wait()
+        self._begin()
         began = time.monotonic()
         try:
             path = self._agreed_path(step)
-            with _one_process():
-                begun = dcp.async_save(state, checkpoint_id=path, process_group=self._group)
+            begun = dcp.async_save(state, checkpoint_id=path, process_group=self._group)
         except _FAULTS as fault:
-            self._is_durable = False
-            _log.warning("the checkpoint of step %d was not begun: %s", step, fault)
+            self._failed(step, fault, order)
             return
         self._client.ack_staged(step, time.monotonic() - began, bytes_of(state), order=order)
         self._finisher = threading.Thread(target=self._finish, args=(step, path, begun), name="forestall-checkpoint")
@@ -145,11 +139,14 @@ class Checkpoints:
         if not name:
             return 0
         try:
-            with _one_process():
-                dcp.load(state, checkpoint_id=self._directory / name, process_group=self._group)
+            dcp.load(state, checkpoint_id=self._directory / name, process_group=self._group)
         except CheckpointException as fault:  # no Exception, in torch
             raise RuntimeError(f"{self._directory / name} could not be loaded: {fault}") from fault
         return int(name.split("-")[1])
+
+    def _begin(self) -> None:
+        self.wait()
+        self._is_durable = False
 
     def _agreed_path(self, step: int) -> Path:
         return self._directory / self._told_by_first(name_of(step))
@@ -165,8 +162,7 @@ class Checkpoints:
         try:
             begun.result()
         except _FAULTS as fault:
-            self._is_durable = False
-            _log.warning("the checkpoint of step %d failed: %s", step, fault)
+            self._failed(step, fault)
         else:
             self._is_durable = self._seal(step, path)
 
@@ -176,11 +172,17 @@ class Checkpoints:
         try:
             digest = seal(path, step, self._rank, self._world, files)
         except OSError as fault:
-            _log.warning("the checkpoint of step %d failed: %s", step, fault)
-            return False
+            return self._failed(step, fault)
         self._client.ack_durable(step, path.absolute().as_uri(), digest)
         remove_older(self._directory, self._keep)
         return True
+
+    def _failed(self, step: int, fault: BaseException, order: int | None = None) -> bool:
+        """Say that a save came to nothing; ``order`` is left out once it was staged."""
+        reason = (str(fault).strip() or type(fault).__name__).splitlines()[-1][:REASON_CHARACTERS_MAX]
+        _log.warning("the checkpoint of step %d failed: %s", step, reason)
+        self._client.ack_failed(step, reason, order)
+        return False
 
 
 def bytes_of(state: Any) -> int:
@@ -189,12 +191,3 @@ def bytes_of(state: Any) -> int:
         return state.element_size() * state.nelement()
     parts = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
     return sum(bytes_of(part) for part in parts)
-
-
-@contextlib.contextmanager
-def _one_process() -> Iterator[None]:
-    """Keep torch from warning that there is one process, where that is so by intent."""
-    with warnings.catch_warnings():
-        if not dist.is_initialized():
-            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-        yield

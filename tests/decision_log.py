@@ -8,13 +8,16 @@ from typing import Any
 from models.decisions import DecisionState, PolicySettings, decide, from_bytes, initial_state, to_bytes
 from models.job import Job
 from models.records import (
+    BreakerReset,
     Cause,
     Command,
     Event,
     Incident,
     Membership,
     NodeFate,
+    OptOut,
     Outcome,
+    Pause,
     Progress,
     Stage,
     Tick,
@@ -37,6 +40,7 @@ class DecisionLog:
         )
         self.state: DecisionState = initial_state(self.settings)
         self.at = BEGAN
+        self.declared: dict[str, int] = {}
         self.events: list[Event] = []
         self.commands: list[Command] = []
 
@@ -119,8 +123,21 @@ class DecisionLog:
                 state=state,
                 rank=rank,
                 world=world,
+                **self.declared,
             )
         )
+
+    def pause(self, *, on: bool = True, job: str | None = None, why: str = "storage") -> list[Command]:
+        """Somebody pauses a job (None: all), or ends the pause."""
+        return self.put(Pause(id=f"pause-{len(self.events)}", at=self.at, job=job, paused=on, by="ann", why=why))
+
+    def opt_out(self, node: str, *, out: bool = True) -> list[Command]:
+        """Somebody keeps a node out of it, or takes it in again."""
+        return self.put(OptOut(id=f"opt-out-{len(self.events)}", at=self.at, node=node, out=out, by="bob", why="mine"))
+
+    def reset(self) -> list[Command]:
+        """Somebody closes the breaker."""
+        return self.put(BreakerReset(id=f"reset-{len(self.events)}", at=self.at, by="ann", why="looked"))
 
     def incident(
         self, node: str, state: Any = "opened", probability: float = 0.9, *, history: bool = False

@@ -293,7 +293,7 @@ class CommandProtocol:
     def _holds(self, one: _Progress) -> bool:
         """Tell whether a command is a reason for this node to take no new rank."""
         since = self._readmitted_at
-        if one.command.action not in QUARANTINES or one.accepted_at is None:
+        if one.command.action not in QUARANTINES or one.accepted_at is None or one.outcome.stage == "failed":
             return False
         return since is None or one.accepted_at > since
 

@@ -7,7 +7,7 @@ under a name of its own, and what is beyond the hour's bound is counted, and tol
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from models.agent_limits import HOUR_S
 from models.records import Action, Outcome, digest_id
@@ -27,6 +27,7 @@ class Refusals:
     def __init__(self, node: str) -> None:
         self._node = node
         self._told: OrderedDict[str, Outcome] = OrderedDict()
+        self._times: deque[float] = deque(maxlen=TOLD_PER_HOUR_MAX)
         self.untold = 0
 
     def outcomes(self) -> list[Outcome]:
@@ -57,11 +58,12 @@ class Refusals:
     def remember(self, outcome: Outcome) -> None:
         """It was told."""
         self._told[outcome.command] = outcome
+        self._times.append(outcome.at)
         while len(self._told) > KEPT_MAX:
             self._told.popitem(last=False)
 
     def _is_full(self, at: float) -> bool:
-        return sum(one.at > at - HOUR_S for one in self._told.values()) >= TOLD_PER_HOUR_MAX
+        return len(self._times) == TOLD_PER_HOUR_MAX and self._times[0] > at - HOUR_S
 
     def _outcome(self, name: str, job: str, action: Action, at: float, reason: str) -> Outcome:
         return Outcome(

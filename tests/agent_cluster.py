@@ -21,7 +21,7 @@ from models.records import Action, Cause, Command, Event, InventoryNode, Outcome
 
 T = TypeVar("T")
 FORESTALL = Path(sys.executable).with_name("forestall")
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = DEADLINE_S) -> T:

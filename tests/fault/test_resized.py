@@ -21,10 +21,13 @@ _jobs = itertools.count(1)
 
 
 @pytest.fixture
-def cluster(broker: Broker, topics: object, tmp_path: Path) -> Iterator[Cluster]:
+def cluster(broker: Broker, topics: object, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     job = f"resized{next(_jobs)}-{time.time_ns() % 10**9}"
     declared = "min_nodes = 2\nreplica_nodes = 1\n"
-    made = Cluster(broker.bootstrap, tmp_path, job=job, world=4, steps=0, step_s=0.04, more=declared)
+    world = getattr(request, "param", 4)
+    made = Cluster(broker.bootstrap, tmp_path, job=job, world=world, steps=0, step_s=0.04, more=declared)
+    for rank in range(world):
+        made.start(f"n{rank}", "--rank", str(rank), *LIMITS)
     yield made
     made.close()
 
@@ -66,8 +69,6 @@ def resized(cluster: Cluster, command: Command) -> None:
 
 
 def test_four_ranks_become_three_and_four_again_and_the_loss_continues(cluster: Cluster) -> None:
-    for rank in range(4):
-        cluster.start(f"n{rank}", "--rank", str(rank), *LIMITS)
     cluster.start("s0", "--spare", *LIMITS)
     word = cluster.node("n1", "running")
     assert (word.world, word.min_nodes, word.replica_nodes) == (4, 2, 1)
@@ -103,52 +104,36 @@ def test_four_ranks_become_three_and_four_again_and_the_loss_continues(cluster: 
     assert not [one for one in cluster.mine() if isinstance(one, NodeFate)], "no node has failed"
 
 
-def test_a_rank_that_fails_after_the_resize_is_taken_back_by_the_smaller_job(cluster: Cluster) -> None:
-    """With the world and step that the job has now, from the larger job's checkpoint, and the others wait for it."""
-    for rank in range(3):
-        cluster.start(f"n{rank}", "--rank", str(rank), *LIMITS)
-    cluster.start("n3", "--rank", "3", *LIMITS)
+@pytest.mark.parametrize("cluster", [3], indirect=True)
+def test_the_smaller_job_takes_back_a_rank_that_fails_and_one_whose_agent_was_stopped(cluster: Cluster) -> None:
+    """In the size that the job has now, from the larger job's checkpoint; the others wait for it."""
     cluster.start("s0", "--spare", *LIMITS)
-    cluster.progress(3, 5)
-    step = saved(cluster, 4)
-    cluster.stage(cluster.order("DRAIN", node="n3"), "done")
-    resized(cluster, cluster.order("RESIZE", ranks=(0, 1, 2), world=3, step=step))
-    told_before = cluster.progress(1, step + 20)
+    cluster.progress(2, 5)
+    step = saved(cluster, 3)
+    cluster.stage(cluster.order("DRAIN", node="n2"), "done")
+    resized(cluster, cluster.order("RESIZE", ranks=(0, 1), world=2, step=step))
+    before = cluster.progress(1, step + 20)
     (rank,) = [one for one in cluster.rank_processes() if one.environ()["FORESTALL_RANK"] == "1"]
     rank.kill()
     wait_for("the fate", lambda: [one for one in cluster.mine() if isinstance(one, NodeFate)])
-    restore = cluster.order("RESTORE", node="s0", ranks=(1,), world=3, step=step)
+    restore = cluster.order("RESTORE", node="s0", ranks=(1,), world=2, step=step)
     (back,) = cluster.stage(restore, "done")
     assert back.step == step
-    cluster.progress(2, told_before.step + 20)
-    assert numbers(cluster) == [("0", "3"), ("1", "3"), ("2", "3")]
+    reached = cluster.progress(0, before.step + 20).step
+    cluster.agents["n0"].terminate()
+    assert cluster.agents["n0"].wait(30) == 0
+    cluster.start("n0", "--rank", "2", *LIMITS)
+    cluster.progress(1, reached + 40)
+    assert numbers(cluster) == [("0", "2"), ("1", "2")]
 
 
-def test_an_agent_that_is_stopped_and_started_begins_its_rank_again_in_the_size_the_job_has(cluster: Cluster) -> None:
-    for rank in range(4):
-        cluster.start(f"n{rank}", "--rank", str(rank), *LIMITS)
-    cluster.progress(3, 5)
-    step = saved(cluster, 4)
-    cluster.stage(cluster.order("MIGRATE", node="n3", ranks=(3,)), "done")
-    resized(cluster, cluster.order("RESIZE", ranks=(0, 1, 2), world=3, step=step))
-    cluster.agents["n2"].terminate()
-    assert cluster.agents["n2"].wait(30) == 0
-    cluster.start("n2", "--rank", "2", *LIMITS)
-    word = wait_for("n2", lambda: [one for one in cluster.inventory.read() if one.node == "n2"][-1:])
-    assert word
-    reached = cluster.progress(2, step + 1).step
-    cluster.progress(2, reached + 20)
-    assert numbers(cluster) == [("0", "3"), ("1", "3"), ("2", "3")]
-
-
+@pytest.mark.parametrize("cluster", [2], indirect=True)
 def test_what_cannot_be_is_refused_before_a_rank_is_ended(cluster: Cluster) -> None:
-    for rank in range(4):
-        cluster.start(f"n{rank}", "--rank", str(rank), *LIMITS)
-    cluster.progress(3, 5)
+    cluster.progress(1, 5)
     pids = {one.pid for one in cluster.rank_processes()}
-    larger = cluster.order("RESIZE", ranks=(0, 1, 2, 3), world=5, step=1)
-    crowded = cluster.order("RESIZE", ranks=(0, 1, 2, 3), world=3, step=1)
+    larger = cluster.order("RESIZE", ranks=(0, 1), world=3, step=1)
+    crowded = cluster.order("RESIZE", ranks=(0, 1), world=1, step=1)
     for command in (larger, crowded):
-        for failed in cluster.stage(command, "failed", 4):
-            assert "the job file has the ranks 0 to 3" in (failed.reason or "")
+        for failed in cluster.stage(command, "failed", 2):
+            assert "the job file has the ranks 0 to 1" in (failed.reason or "")
     assert {one.pid for one in cluster.rank_processes()} == pids

@@ -1,4 +1,7 @@
-"""Any story of commands, redelivery, crashes and lost answers: at most one effect a command, and every command ends."""
+"""Any story of commands, forgeries, redelivery, crashes and lost answers: at most one effect a command, and each ends.
+
+And a node that was set aside takes no rank before its owner gives it back, whatever was forgotten in between.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from models.agent_limits import AgentLimits
 from models.command_protocol import (
     EFFECT_SECONDS_MAX,
+    QUARANTINES,
     CommandProtocol,
     Delivered,
     Durable,
@@ -18,15 +23,20 @@ from models.command_protocol import (
     Failed,
     Finished,
     Instruction,
+    Kept,
     ProtocolEvent,
+    Readmission,
     Record,
     Resumed,
     Staged,
     TimePassed,
 )
 from models.records import TERMINAL_STAGES, Action, Cause, Command, Reason, command_id
+from models.refusals import REFUSED
 
-ACTIONS: list[Action] = ["CHECKPOINT", "MIGRATE", "RESTORE", "DRAIN"]
+ACTIONS: list[Action] = ["CHECKPOINT", "MIGRATE", "RESTORE", "DRAIN", "QUARANTINE", "RESIZE"]
+FOR_ALL: set[Action] = {"CHECKPOINT", "RESIZE"}
+LIMITS = AgentLimits(disruptions_per_hour=12, checkpoints_per_hour=12)
 ORDER = {"received": 0, "accepted": 1, "staged": 2, "durable": 3}
 
 
@@ -39,11 +49,12 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         self.now = 1000.0
         self.generation = 0
-        self.disk: list[Record] = []
+        self.disk: list[Kept] = []
+        self.aside: str | None = None
         self.effects: Counter[str] = Counter()
         self.published: dict[str, list[str]] = {}
         self.delivered: dict[str, Command] = {}
-        self.protocol = CommandProtocol("n1")
+        self.protocol = CommandProtocol("n1", (), LIMITS)
 
     def happen(self, *events: ProtocolEvent, crash_after: int | None = None) -> None:
         """Carry instructions out; ``crash_after`` of them the process dies."""
@@ -57,33 +68,39 @@ class Story(RuleBasedStateMachine):
         if isinstance(instruction, Record):
             self.disk.append(instruction)
             self.published.setdefault(instruction.outcome.command, []).append(instruction.outcome.stage)
+            if instruction.outcome.action in QUARANTINES and instruction.outcome.stage == "done":
+                self.aside = instruction.outcome.command
         elif isinstance(instruction, Execute):
             self.execute(instruction)
 
     def execute(self, execute: Execute) -> None:
         """The effect, as an executor has it: begun once, found after a restart, never begun when only looked for."""
         command = execute.command
-        assert self.disk[-1].outcome.stage in {"accepted", "staged", "durable"} or execute.mode != "begin"
+        last = self.disk[-1]
+        assert (
+            not isinstance(last, Record)
+            or last.outcome.stage in {"accepted", "staged", "durable"}
+            or execute.mode != "begin"
+        )
         if self.effects[command.id] == 0:
             if execute.mode == "find":
                 self.happen(Failed(command.id, self.now, "interrupted"))
                 return
             assert self.now <= command.expires_at
+            assert command.action != "RESTORE" or self.aside is None or execute.mode != "begin"
             self.effects[command.id] += 1
         else:
             assert execute.mode != "begin"
 
     def restart(self) -> None:
-        self.protocol = CommandProtocol("n1", self.disk)
+        self.protocol = CommandProtocol("n1", self.disk, LIMITS)
         self.happen(Resumed(self.now))
 
-    @rule(
-        target=commands, action=st.sampled_from(["CHECKPOINT", "MIGRATE", "RESTORE", "DRAIN"]), back=st.integers(0, 2)
-    )
+    @rule(target=commands, action=st.sampled_from(ACTIONS), back=st.integers(0, 2))
     def issue(self, action: Action, back: int) -> Command:
         self.generation += 1
         generation = max(1, self.generation - back)
-        node = None if action == "CHECKPOINT" else "n1"
+        node = None if action in FOR_ALL else "n1"
         return Command(
             id=command_id("job", node, action, str(self.generation), generation),
             action=action,
@@ -118,6 +135,27 @@ class Story(RuleBasedStateMachine):
             event = Failed(command.id, self.now, "x") if fails else Finished(command.id, self.now)
             self.happen(event, crash_after=crash)
 
+    @rule(command=commands, crash=st.none() | st.integers(0, 1), action=st.sampled_from(ACTIONS))
+    def forge(self, command: Command, crash: int | None, action: Action) -> None:
+        """A stranger who takes the name of a command changes nothing of it."""
+        before = self.protocol.stage(command.id), self.protocol.open_commands(), self.protocol.quarantined_by
+        claim = replace(command, action=action, generation=command.generation + 100, step=77)
+        self.happen(Delivered(claim, self.now, 0, "bad-signature", f"{command.id}-{action}"), crash_after=crash)
+        if crash is None:
+            assert before == (
+                self.protocol.stage(command.id),
+                self.protocol.open_commands(),
+                self.protocol.quarantined_by,
+            )
+
+    @rule()
+    def give_back(self) -> None:
+        """The owner stops the agent, gives the node back, and starts the agent."""
+        self.now += 1.0
+        self.disk.append(Readmission(self.now))
+        self.aside = None
+        self.restart()
+
     @rule(seconds=st.sampled_from([0.5, 10.0, 61.0, 130.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -145,14 +183,17 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def stages_only_go_forward_and_end_once(self) -> None:
-        for stages in self.published.values():
+        for command, stages in self.published.items():
+            if command.startswith(REFUSED):
+                assert set(stages) == {"rejected"}
+                continue
             ranks = [ORDER.get(stage, 4) for stage in stages]
             assert ranks == sorted(set(ranks))
             assert stages[0] == "received"
 
     @invariant()
     def the_disk_holds_what_the_protocol_holds(self) -> None:
-        again = CommandProtocol("n1", self.disk)
+        again = CommandProtocol("n1", self.disk, LIMITS)
         for command in self.delivered:
             assert again.stage(command) == self.protocol.stage(command)
 

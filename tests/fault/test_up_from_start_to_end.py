@@ -102,6 +102,12 @@ def test_a_fleet_and_its_job_from_start_to_summary(tmp_path: Path) -> None:
         "rejected",
     }
     assert found["timeline_s"]["ready"] <= found["timeline_s"]["end"]
+    audit = [sys.executable, "-m", "infra.cli.main", "audit", "verify", "--json"]
+    audit += ["--set", f"broker.directory={tmp_path}"]
+    done = subprocess.run(audit, capture_output=True, text=True, timeout=END_S, check=False)
+    audited = json.loads(done.stdout)
+    assert (done.returncode, audited["faults"], audited["signatures"]) == (0, [], "checked"), done.stderr
+    assert audited["commands"] == len(found["commands"])
 
 
 def test_a_run_goes_on_without_counting_twice(tmp_path: Path) -> None:

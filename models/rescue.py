@@ -295,12 +295,11 @@ def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
         rescue.phase = "settled"
         return
     without = [one.rank for one in job.rescues.values() if one.phase == "lost" and one.spare is None]
-    if rescue.spare is None:
-        rescue.wait(NO_SPARE, turn.clock)
-        return
     if without:
         ranks = ", ".join(map(str, sorted(without)))
-        rescue.wait(f"no spare is free for rank {ranks}, without which none goes on", turn.clock)
+        lacks = NO_SPARE if rescue.spare is None else f"{NO_SPARE} for rank {ranks}, without which none goes on"
+        pause = paused(turn, job) if may_shrink(job, turn.state.settings, 0) else None
+        rescue.wait(lacks if pause is None else f"{lacks}, and no smaller job: {pause}", turn.clock)
         return
     rescue.wait(None, turn.clock)
     numbers = checkpoint_numbers(job, turn.state.settings, turn.at)

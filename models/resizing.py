@@ -45,12 +45,8 @@ def go_on_smaller(turn: Turn, job: Job) -> None:
         return
     if all(rescue.spare is not None for rescue in lost) or not may_shrink(job, turn.state.settings, 0) or _moving(job):
         return
-    pause = paused(turn, job)
-    if pause is not None:
-        for rescue in lost:
-            rescue.wait(f"{pause}, and {NO_SPARE}", turn.clock)
-        return
-    _shrink(turn, job, lost, job.replica_nodes)
+    if paused(turn, job) is None:
+        _shrink(turn, job, lost, job.replica_nodes)
 
 
 def _shrink(turn: Turn, job: Job, lost: list[Rescue], replica_nodes: int) -> None:

@@ -11,7 +11,6 @@ from models.brakes.breaker import standing
 from models.policy_settings import PolicySettings
 from models.records import Command
 
-
 #: The defaults, which a log written by hand else leaves out.
 BRAKED = {name: getattr(PolicySettings(), name) for name in UNBRAKED}
 

@@ -25,6 +25,7 @@ from models.saving import gap_passed, order_checkpoint, told
 from models.turn import Turn
 
 GROW = "grow back to the size that the job had"
+SURPLUS = "it fills no whole replica of the smaller job"
 SAVE_TO_GROW = f"save first, then {GROW}"
 
 
@@ -138,9 +139,8 @@ def _release(turn: Turn, job: Job, node: str) -> None:
     if job.saved is None:
         return
     rank = job.places[node].rank or 0
-    rule = "it fills no whole replica of the smaller job"
     numbers = {"replica_nodes": float(job.replica_nodes or 1)}
-    command = turn.issue(job, "MIGRATE", rule, numbers, node=node, ranks=(rank,), step=job.saved.step)
+    command = turn.issue(job, "MIGRATE", SURPLUS, numbers, node=node, ranks=(rank,), step=job.saved.step)
     job.in_flight[command].surplus = True
     job.places[node] = Place("vacated", turn.at, left="surplus")
     for rescue in [one for one in job.rescues.values() if one.node == node]:

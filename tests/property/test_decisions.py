@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from decision_log import JOB, DecisionLog
@@ -16,15 +17,31 @@ from hypothesis import strategies as st
 
 from models.decisions import LEVELS, DecisionState, PolicySettings, decide, from_bytes, initial_state, to_bytes
 from models.flights import missing_ranks
-from models.records import Cause, Command, Event, Outcome, Stage, Tick, command_id
+from models.records import (
+    BreakerReset,
+    Cause,
+    Command,
+    Event,
+    NodeFate,
+    OptOut,
+    Outcome,
+    Pause,
+    Stage,
+    Tick,
+    command_id,
+)
+from models.resizing import SURPLUS
 
 NODES = ("n0", "n1", "n2", "n3", "s0", "s1", "s2")
 STAGES: tuple[Stage, ...] = ("received", "accepted", "staged", "durable", "done", "failed", "rejected", "expired")
 SECONDS = (0.5, 1.0, 7.0, 35.0, 100.0, 250.0)
 PROBABILITIES = (0.1, 0.4, 0.6, 0.8, 0.95)
 
+#: What a job declares that may go on with two of its four nodes.
+ELASTIC = {"min_nodes": 2, "replica_nodes": 1}
+
 Move = Callable[[DecisionLog, int], object]
-program = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10_000)), max_size=60)
+program = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 10_000)), max_size=60)
 levels = st.sampled_from(LEVELS)
 policies = st.sampled_from(("hazard", "young", "paper"))
 
@@ -92,6 +109,17 @@ def member(log: DecisionLog, number: int) -> None:
         log.member(node, "vacated")
 
 
+def say(log: DecisionLog, number: int) -> None:
+    """Somebody pauses, opts a node out, closes the breaker, or takes one of these back."""
+    match number % 4:
+        case 0:
+            log.pause(on=number % 8 == 0, job=(None, JOB)[number // 8 % 2])
+        case 1 | 2:
+            log.opt_out(NODES[number // 4 % len(NODES)], out=number % 4 == 1)
+        case _:
+            log.reset()
+
+
 MOVES: tuple[Move, ...] = (
     lambda log, number: log.tick(SECONDS[number % len(SECONDS)]),
     lambda log, _: log.tick(1.0),
@@ -104,15 +132,24 @@ MOVES: tuple[Move, ...] = (
     all_done,
     lambda log, number: log.fate(NODES[number % len(NODES)]) if number % 3 == 0 else member(log, number),
     lambda log, number: log.tick(1.0, history=number % 4 == 0),
+    say,
 )
 
 
-def run(moves: Iterable[tuple[int, int]], policy: PolicySettings) -> DecisionLog:
-    log = DecisionLog(policy).start(spares=("s0",))
+def run(
+    moves: Iterable[tuple[int, int]],
+    policy: PolicySettings,
+    declared: dict[str, int] | None = None,
+    after: Callable[[DecisionLog], None] = lambda log: None,
+) -> DecisionLog:
+    log = DecisionLog(policy)
+    log.declared = declared or {}
+    log.start(spares=("s0",))
     for move, number in moves:
         log.at += 0.01
         MOVES[move](log, number)
         assert_reservations(log)
+        after(log)
     return log
 
 
@@ -127,12 +164,18 @@ def assert_reservations(log: DecisionLog) -> None:
 def assert_addressed(command: Command) -> None:
     assert command.ranks
     if command.action == "CHECKPOINT":
-        assert (command.node, command.spare, command.step) == (None, None, None)
+        assert (command.node, command.spare, command.step, command.world) == (None, None, None, None)
+    elif command.action == "RESIZE":
+        assert (command.node, command.spare) == (None, None)
+        assert list(command.ranks) == sorted(set(command.ranks))
+        assert command.step is not None
+        assert (command.world or 0) >= len(command.ranks)
     else:
         assert command.node is not None
         assert len(command.ranks) == 1
         assert command.action == "QUARANTINE" or command.step is not None
-        assert (command.spare is not None) == (command.action == "MIGRATE")
+        assert (command.world is not None) == (command.action == "RESTORE")
+        assert command.spare is None or command.action == "MIGRATE"
         assert command.spare != command.node
 
 
@@ -151,6 +194,7 @@ def assert_explained(command: Command, event: Event, settings_: PolicySettings) 
 def test_each_command_is_addressed_explained_and_counted(moves: list[tuple[int, int]], level: str, policy: str) -> None:
     log = run(moves, settings_of(level, policy))
     assert [command.generation for command in log.commands] == list(range(1, len(log.commands) + 1))
+    assert not any(command.action == "RESIZE" for command in log.commands), "it declares nothing"
     for command in log.commands:
         assert_addressed(command)
         assert_explained(command, log.events[command.cause.offset], log.settings)
@@ -166,9 +210,9 @@ def test_the_level_bounds_what_is_ordered(moves: list[tuple[int, int]], level: s
         "observe": set(),
         "checkpoint": {"CHECKPOINT"},
         "quarantine": {"CHECKPOINT", "QUARANTINE"},
-        "migrate": {"CHECKPOINT", "MIGRATE", "RESTORE"},
+        "migrate": {"CHECKPOINT", "MIGRATE", "RESTORE", "RESIZE"},
     }[level]
-    assert {command.action for command in run(moves, settings_of(level, policy)).commands} <= allowed
+    assert {command.action for command in run(moves, settings_of(level, policy), ELASTIC).commands} <= allowed
 
 
 @settings(max_examples=150, deadline=None)
@@ -176,9 +220,9 @@ def test_the_level_bounds_what_is_ordered(moves: list[tuple[int, int]], level: s
 def test_no_rank_is_moved_without_a_checkpoint_that_every_rank_called_durable(
     moves: list[tuple[int, int]], policy: str
 ) -> None:
-    log = run(moves, settings_of("migrate", policy))
+    log = run(moves, settings_of("migrate", policy), ELASTIC)
     for command in log.commands:
-        if command.action in {"MIGRATE", "RESTORE"}:
+        if command.action in {"MIGRATE", "RESTORE", "RESIZE"}:
             before = log.events[: command.cause.offset + 1]
             assert command.step in durable_steps(before, log.commands)
 
@@ -193,6 +237,73 @@ def durable_steps(events: Iterable[Event], commands: Iterable[Command]) -> set[i
         if command.action == "CHECKPOINT" and {one.rank for one in told} >= set(command.ranks) and len(steps) == 1:
             found |= steps
     return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(program, policies, st.integers(0, 3), st.sampled_from([ELASTIC, {}]))
+def test_no_more_nodes_are_ordered_out_than_the_breaker_lets(
+    moves: list[tuple[int, int]], policy: str, bound: int, declared: dict[str, int]
+) -> None:
+    """Counted by itself: by tick time, of every node ordered out or told to have failed since the last reset."""
+    chosen = replace(settings_of("migrate", policy), breaker_nodes=bound, breaker_share=0.0, breaker_window_s=200.0)
+    log = run(moves, chosen, declared)
+    ordered = {one.cause.offset: one for one in log.commands if one.action == "MIGRATE" and one.reason.rule != SURPLUS}
+    outs: dict[str, float] = {}
+    now, loading = log.events[0].at, False
+    for offset, event in enumerate(log.events):
+        if isinstance(event, Tick):
+            now, loading = event.at, bool(event.history)
+        elif isinstance(event, BreakerReset):
+            outs.clear()
+        elif isinstance(event, NodeFate) and event.state == "failed" and not loading:
+            outs[event.node] = now
+        command = ordered.get(offset)
+        if command is not None and command.node is not None:
+            outs[command.node] = now
+            assert sum(at > now - 200.0 for at in outs.values()) <= bound
+
+
+@settings(max_examples=150, deadline=None)
+@given(program, policies)
+def test_a_paused_fold_commands_nothing_but_to_bring_back_what_is_down(
+    moves: list[tuple[int, int]], policy: str
+) -> None:
+    log = run(moves, settings_of("migrate", policy), ELASTIC)
+    paused: dict[str | None, bool] = {}
+    by_cause: dict[int, list[Command]] = {}
+    for command in log.commands:
+        by_cause.setdefault(command.cause.offset, []).append(command)
+    for offset, event in enumerate(log.events):
+        if isinstance(event, Pause):
+            paused[event.job] = event.paused
+        if any(paused.values()):
+            assert {one.action for one in by_cause.get(offset, [])} <= {"RESTORE"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(program, policies)
+def test_a_node_that_is_opted_out_is_neither_left_nor_taken(moves: list[tuple[int, int]], policy: str) -> None:
+    log = run(moves, settings_of("migrate", policy), ELASTIC)
+    out: set[str] = set()
+    named = {one.cause.offset: (one.node, one.spare) for one in log.commands if one.reason.rule != SURPLUS}
+    for offset, event in enumerate(log.events):
+        if isinstance(event, OptOut):
+            (out.add if event.out else out.discard)(event.node)
+        assert not out & {name for name in named.get(offset, ()) if name is not None}
+
+
+@settings(max_examples=150, deadline=None)
+@given(program, policies)
+def test_what_is_held_says_so_and_ranks_stay_apart(moves: list[tuple[int, int]], policy: str) -> None:
+    def sound(log: DecisionLog) -> None:
+        ranks = [place.rank for place in log.job.places.values() if place.state == "running"]
+        assert len(ranks) == len(set(ranks)), "a rank runs on one node"
+        assert log.state.loading or not any(
+            rescue.phase == "lost" and rescue.hold is None and rescue.command is None and log.job.resizing is None
+            for rescue in log.job.rescues.values()
+        )
+
+    run(moves, settings_of("migrate", policy), ELASTIC, after=sound)
 
 
 @settings(max_examples=100, deadline=None)
@@ -227,7 +338,7 @@ def test_restores_and_duplicates_anywhere_change_no_byte(
     moves: list[tuple[int, int]], policy: str, restarts: list[int], repeats: list[tuple[int, int]]
 ) -> None:
     chosen = settings_of("migrate", policy)
-    log = run(moves, chosen)
+    log = run(moves, chosen, ELASTIC)
     state, found = initial_state(chosen), []
     for offset, event in enumerate(log.events):
         state, commands = decide(state, event, Cause(0, offset))
@@ -262,7 +373,7 @@ def test_while_history_is_loaded_nothing_is_ordered(moves: list[tuple[int, int]]
 @given(program, policies)
 def test_every_command_in_flight_ends_when_time_passes(moves: list[tuple[int, int]], policy: str) -> None:
     """Agents that have fallen silent for good leave nothing awaited, and cause no endless stream of commands."""
-    log = run(moves, settings_of("migrate", policy))
+    log = run(moves, settings_of("migrate", policy), ELASTIC)
     given_so_far = len(log.commands)
     log.tick(1.0)
     for _ in range(60):

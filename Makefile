@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check format bench lab clean
+.PHONY: help setup dev run test check format bench lab drill clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench: dev ## frames/s of the worker's full job beside a hand-written loop; the 
 
 lab: dev ## the lab in its short form: detector, predictor, history, policies, the paper's experiments (10 minutes)
 	@infra/lab_short.sh
+
+drill: dev ## kill 20 nodes of a real torch job, under static Young and under forestall (ARGS='--kills 3': 6 minutes)
+	@$(BIN)/forestall drill --job torch --ranks 4 $(or $(ARGS),--kills 20)
 
 clean: ## remove the environment and what the tools cache
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -69,6 +69,7 @@ def _read(settings: Settings, brokers: str) -> dict[str, Any]:
 
     policy = policy_settings(settings)
     reading = read_status(brokers, settings.worker.group, policy)
-    decided_by = next((state.settings for state in reading.states.values()), policy)
-    found = diagnose(reading.view, decided_by, jobs_of(reading.states), replay_of(settings, brokers))
+    found = diagnose(
+        reading.view, reading.decided_by() or policy, jobs_of(reading.states), replay_of(settings, brokers)
+    )
     return {"brokers": brokers, **document(reading, found, clock.now())}

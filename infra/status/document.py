@@ -28,7 +28,7 @@ def document(reading: Reading, diagnoses: Sequence[Diagnosis], at: float) -> dic
         "at": at,
         "as_of": max((state.now for state in states.values() if state.now is not None), default=None),
         "loading_history": any(state.loading for state in states.values()),
-        "policy": _policy(states),
+        "policy": _policy(reading),
         "jobs": [_job(job, state) for _, state in sorted(states.items()) for job in _sorted(state)],
         "brakes": _brakes(states),
         "workers": _workers(reading),
@@ -50,12 +50,12 @@ def _sorted(state: DecisionState) -> Iterator[Job]:
     return (state.jobs[name] for name in sorted(state.jobs) if name and state.jobs[name].places)
 
 
-def _policy(states: Mapping[int, DecisionState]) -> dict[str, Any] | None:
-    """What a worker decides by, in words; None when none has left a state."""
-    for state in states.values():
-        settings = state.settings
-        return {"level": settings.level, "checkpoint": settings.checkpoint, "migration": settings.migration}
-    return None
+def _policy(reading: Reading) -> dict[str, Any] | None:
+    """What the workers decide by, in words; None when none has left a state."""
+    settings = reading.decided_by()
+    if settings is None:
+        return None
+    return {"level": settings.level, "checkpoint": settings.checkpoint, "migration": settings.migration}
 
 
 def _job(job: Job, state: DecisionState) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class Reading:
     unread: dict[int, str] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
 
+    def decided_by(self) -> PolicySettings | None:
+        """The settings of the workers, from a snapshot of theirs; None when there is none."""
+        saved = {one.partition for one in self.positions if one.topic == EVENT and one.snapshot is not None}
+        return next((state.settings for number, state in self.states.items() if number in saved), None)
+
 
 def read_status(brokers: str, group: str, settings: PolicySettings) -> Reading:
     """Read the topics at ``brokers``; ``settings`` are those of a worker that has left no snapshot.

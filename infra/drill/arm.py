@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from connectors.errors import Failed
 from infra import clock
 from infra.drill import accounting
 from infra.drill.fates import tell
-from infra.drill.jobs import DrillJob, Work
+from infra.drill.jobs import DrillJob, Work, losses_of, repeated_steps
 from infra.drill.nodes import Nodes
 from infra.drill.records import Records
 from infra.drill.script import APART_INTERVALS, Strike, comes_late, latest_step
@@ -50,7 +50,8 @@ class ArmPlan:
 
     ``names`` are the nodes, of which the first ``ranks`` run one each and the others wait. ``placed`` are the job steps
     at which the strikes begin; None under Young, whose own checkpoints decide it. ``interval_steps`` is Young's
-    interval in steps, as declared.
+    interval in steps, as declared. ``worlds`` are the sizes that a job which may shrink (to ``min_nodes``) has to take
+    after the last kill, one after the other.
     """
 
     name: ArmName
@@ -63,6 +64,8 @@ class ArmPlan:
     repair_s: float
     interval_steps: float
     placed: tuple[int, ...] | None
+    min_nodes: int | None = None
+    worlds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class ArmRecord:
     checkpoints: int
     lost_checkpoints: int
     weights: str | None
+    repeated_steps: int
+    losses: Mapping[int, float]
     logs: Path
 
     @property
@@ -135,7 +140,7 @@ class Arm:
             checking = asyncio.create_task(self._check_checkpoints())
             for number, strike in enumerate(self._plan.script):
                 await self._strike(number, strike)
-            await self._until(self._is_well, RECOVERY_S, "the job does not go on after the last kill")
+            await self._recover()
             await self._end()
         finally:
             await self._stop(checking)
@@ -164,9 +169,10 @@ class Arm:
         spec = place.directory / "jobs.toml"
         training = witnessed(self._job.command(plan.work), self._starts)
         # JSON's strings and arrays of strings are TOML's too.
-        spec.write_text(
-            f"[jobs.{plan.job}]\ncommand = {json.dumps(training)}\nworld = {plan.ranks}\n", encoding="utf-8"
-        )
+        lines = [f"[jobs.{plan.job}]", f"command = {json.dumps(training)}", f"world = {plan.ranks}"]
+        if plan.min_nodes is not None:
+            lines += [f"min_nodes = {plan.min_nodes}", "replica_nodes = 1"]
+        spec.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
         def command(node: str, role: tuple[str, ...]) -> tuple[str, ...]:
             agents = place.directory / "agents"
@@ -199,11 +205,11 @@ class Arm:
     def _is_time(self, number: int, strike: Strike) -> bool:
         """Under Young: late in his interval, and in new work; else at the step at which Young's arm was struck."""
         plan, standing = self._plan, self._standing
-        if not standing.whole or self._nodes.rank_process(self._node_of(strike.rank)) is None:
+        if not (standing.whole and standing.saved) or self._nodes.rank_process(self._node_of(strike.rank)) is None:
             return False
         if plan.placed is not None:
             return standing.step >= plan.placed[number]
-        if not standing.saved or standing.step < self._reached + APART_INTERVALS * plan.interval_steps:
+        if standing.step < self._reached + APART_INTERVALS * plan.interval_steps:
             return False
         late = comes_late(standing.passed, strike.lead_s / standing.interval_s, strike.late)
         return late or standing.step >= latest_step(number, plan.interval_steps)
@@ -233,6 +239,14 @@ class Arm:
         await asyncio.to_thread(tell, self._place.broker.bootstrap, fate)
 
     # -- the end
+
+    async def _recover(self) -> None:
+        """The job goes on after the last kill, in each of the sizes that it has to take."""
+        await self._until(self._is_well, RECOVERY_S, "the job does not go on after the last kill")
+        for world in self._plan.worlds:
+            size = f"the job does not go on with {world} ranks"
+            await self._until(lambda world=world: self._is_of(world), RECOVERY_S, size)  # type: ignore[misc]
+            self._say("size", f"{world} ranks train, step {self._standing.step}")
 
     async def _end(self) -> None:
         """The worker ends shortly before the job; then the job, and whatever is still to be told."""
@@ -268,6 +282,8 @@ class Arm:
             checkpoints=len(self._checked.seen),
             lost_checkpoints=self._checked.lost + accounting.unmet_restores(records.outcomes, records.commands),
             weights=self._weights(),
+            repeated_steps=repeated_steps(self._plan.work, self._plan.ranks),
+            losses=losses_of(self._plan.work),
             logs=self._logs,
         )
 
@@ -303,6 +319,10 @@ class Arm:
 
     def _is_well(self) -> bool:
         return self._standing.whole
+
+    def _is_of(self, world: int) -> bool:
+        standing = self._standing
+        return standing.whole and standing.world == world
 
     def _node_of(self, rank: int) -> str:
         return self._observer.look(lambda view: view.job(self._plan.job).node_of(rank)) or ""

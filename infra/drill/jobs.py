@@ -123,6 +123,13 @@ def repeated_steps(work: Work, world: int) -> int:
     return max(counts)
 
 
+def losses_of(work: Work) -> dict[int, float]:
+    """Return the loss of each step as rank 0 wrote it down last."""
+    path = work.directory / "losses-rank-0.txt"
+    words = (line.split(" ") for line in path.read_text(encoding="utf-8").splitlines())
+    return {int(step): float.fromhex(loss) for step, loss in words}
+
+
 def path_of(uri: str) -> Path:
     """Return the path of a ``file:`` URI.
 

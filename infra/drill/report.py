@@ -7,10 +7,11 @@ from typing import Any
 
 from infra.drill import accounting
 from infra.drill.arm import ArmRecord, Struck
+from infra.drill.elastic import loss_report, turns_of, worlds_of
 from models.ledger import job_summary, ledger
 
 
-def arm_report(record: ArmRecord, job: str, ranks: int, repeated: int) -> dict[str, Any]:
+def arm_report(record: ArmRecord, job: str, ranks: int) -> dict[str, Any]:
     """One arm: where its time went, what it did again, and what became of its commands."""
     spent, done = ledger(record.events, job), job_summary(record.events, job)
     return {
@@ -19,7 +20,7 @@ def arm_report(record: ArmRecord, job: str, ranks: int, repeated: int) -> dict[s
         "downtime_s": round(spent.downtime_s, 3),
         "ledger": {"wall_s": spent.wall_s, "buckets": dict(spent.buckets), "ettr": round(spent.ettr, 4)},
         "steps": done.steps,
-        "repeated_steps": repeated,
+        "repeated_steps": record.repeated_steps,
         "restarts": done.restarts,
         "checkpoints": record.checkpoints,
         "commands": len(record.commands),
@@ -53,9 +54,55 @@ def drill_report(
     }
 
 
+def elastic_report(
+    record: ArmRecord, job: str, ranks: int, steady: Mapping[int, float], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The drill of a job without a spare: its sizes, its loss beside a ``steady`` run's, its commands."""
+    return {
+        "worlds": worlds_of(record.events, job),
+        "loss": loss_report(record.losses, turns_of(record.events, job), steady),
+        **arm_report(record, job, ranks),
+        "settings": dict(settings),
+    }
+
+
+def elastic_faults(report: Mapping[str, Any], ranks: int) -> list[str]:
+    """What must hold of it and does not, in words."""
+    found = _faults_of_counts(report)
+    wanted = [ranks, ranks - 1, ranks]
+    if report["worlds"] != wanted:
+        found.append(f"the job was of the sizes {report['worlds']}, not {wanted}")
+    if not report["loss"]["goes_on"]:
+        found.append(f"the loss did not go on over the changes of size: {report['loss']}")
+    return found
+
+
+def elastic_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """For a person."""
+    loss = report["loss"]
+    yield f"ranks             {' → '.join(map(str, report['worlds']))}"
+    yield f"loss              {loss['first']} at first, {loss['last']} at last"
+    for turn in loss["turns"]:
+        yield f"  at step {turn['step']:>6}  {turn['before']} before, {turn['after']} after"
+    yield f"lost steps        {report['lost_steps']}"
+    yield f"downtime          {report['downtime_s']:.1f} s of {report['wall_s']:.1f} s"
+    yield f"commands          {report['commands']}, {report['acknowledged']} of them came to an end"
+    yield f"double effects    {report['double_effects']}"
+    yield f"lost checkpoints  {report['lost_checkpoints']}"
+
+
 def faults_of(report: Mapping[str, Any]) -> list[str]:
     """What must hold and does not, in words."""
     young, ours = report["young"], report["forestall"]
+    found = _faults_of_counts(report)
+    if not report["weights_equal"]:
+        found.append(f"the final weights differ: {report['weights']}")
+    if ours["lost_steps"] >= young["lost_steps"]:
+        found.append(f"forestall lost {ours['lost_steps']} steps, Young {young['lost_steps']}")
+    return found
+
+
+def _faults_of_counts(report: Mapping[str, Any]) -> list[str]:
     found = []
     if report["acknowledged"] != report["commands"] or not report["commands"]:
         found.append(f"{report['acknowledged']} of {report['commands']} commands came to an end")
@@ -63,10 +110,6 @@ def faults_of(report: Mapping[str, Any]) -> list[str]:
         found.append(f"{report['double_effects']} effects beyond one for each command")
     if report["lost_checkpoints"]:
         found.append(f"{report['lost_checkpoints']} checkpoints were told durable and cannot be loaded")
-    if not report["weights_equal"]:
-        found.append(f"the final weights differ: {report['weights']}")
-    if ours["lost_steps"] >= young["lost_steps"]:
-        found.append(f"forestall lost {ours['lost_steps']} steps, Young {young['lost_steps']}")
     return found
 
 

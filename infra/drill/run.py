@@ -1,4 +1,4 @@
-"""A drill from its script to its report: what things cost is measured, then the two arms run, then the unkilled run."""
+"""A drill from its script to its report: what things cost is measured, then arms run, then the job runs unkilled."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import asyncio
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from infra.drill.arm import Arm, ArmName, ArmPlan, ArmRecord
-from infra.drill.jobs import DrillJob, JobName, Work, job_named, repeated_steps
+from infra.drill.declared import declared, told, young_of
+from infra.drill.jobs import DrillJob, JobName, Work, job_named, losses_of
 from infra.drill.plain import PlainRun, Prices
-from infra.drill.report import arm_report, drill_report
-from infra.drill.script import Strike, script_of, steps_needed
+from infra.drill.report import arm_report, drill_report, elastic_report
+from infra.drill.script import (
+    ELASTIC_INTERVALS,
+    INTERVAL_S,
+    INTERVAL_STEPS,
+    REPAIR_S,
+    STEP_S,
+    Strike,
+    script_of,
+    steps_needed,
+)
 from infra.settings import Settings
 from infra.supervisor import sweep
 from infra.up.place import environment, place_at
 from infra.up.run import broker_of
 from infra.up.terminal import Terminal
-from models.policy_settings import DAY_S
 
 SWEEP_S = 5.0
 JOB = "drill"
 SPARES = 4
-#: Young's interval in the drill, and seconds of a step at least: an interval is so many steps.
-INTERVAL_S = 16.0
-STEP_S = 0.1
-REPAIR_S = 20.0
 MEASURED_CHECKPOINTS = 5
-#: Two checkpoints are at least so far apart, as they block for milliseconds here.
-MIN_GAP_S = 2.0
-HOUR_S = 3600.0
-#: Ranks that are moved or restored for one kill, at most: what the limits have to allow.
-MOVES_A_KILL = 4
-YOUNG: Final = {"checkpoint": "young", "migration": "never"}
 PLAIN_S = 600.0
 
 
@@ -51,82 +51,92 @@ class DrillPlan:
     seed: int
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The nodes: one a rank, and the spares."""
-        from experiments.fleet import FleetSpec
-
-        return FleetSpec(nodes=self.ranks + SPARES).names
-
-    @property
     def script(self) -> tuple[Strike, ...]:
         """The kills."""
         return script_of(self.kills, self.ranks, self.seed, INTERVAL_S)
 
-    def work(self, directory: Path, *, step_s: float = STEP_S) -> Work:
-        """The job's work, in a directory of its own."""
-        return Work(directory, steps_needed(self.kills, INTERVAL_S / STEP_S), step_s, self.seed)
+    @property
+    def steps(self) -> int:
+        """What the job does in each run."""
+        return steps_needed(self.kills, INTERVAL_STEPS)
+
+    def arm(self, name: ArmName, settings: Settings) -> ArmPlan:
+        """One arm: the ranks, and spares."""
+        from experiments.fleet import FleetSpec
+
+        return ArmPlan(
+            name=name,
+            job=JOB,
+            settings=settings,
+            script=self.script,
+            work=Work(Path("job"), self.steps, STEP_S, self.seed),
+            names=FleetSpec(nodes=self.ranks + SPARES).names,
+            ranks=self.ranks,
+            repair_s=REPAIR_S,
+            interval_steps=INTERVAL_STEPS,
+            placed=None,
+        )
 
 
 def run(plan: DrillPlan, settings: Settings, terminal: Terminal) -> dict[str, Any]:
-    """Run the drill and return its report; nothing that it started is left."""
-    signal.signal(signal.SIGHUP, _unwind)
-    job = job_named(plan.job)
-    sudden = sum(strike.sudden for strike in plan.script)
+    """Run both arms and the unkilled run, and return the report; nothing that was started is left."""
+    job, sudden = job_named(plan.job), sum(strike.sudden for strike in plan.script)
     terminal.say("drill", f"{plan.kills} kills, {sudden} of them without a sign; seed {plan.seed}")
-    scratch = Path(tempfile.mkdtemp(prefix="forestall-drill-"))
-    try:
-        prices = _measure(plan, job, scratch, terminal)
-        base = declared(settings, prices, plan)
-        young, reports = _arm(plan, job, "young", young_of(base), None, terminal)
+    with _scratch() as scratch:
+        prices = _measured(plan, job, scratch, terminal)
+        base = declared(settings, prices, plan.ranks, plan.kills)
+        young = _run_arm(plan.arm("young", young_of(base)), job, terminal)
         placed = tuple(one.begun_at_step for one in young.struck)
-        ours, more = _arm(plan, job, "forestall", base, placed, terminal)
-        never = _never_killed(plan, job, scratch, terminal)
+        ours = _run_arm(replace(plan.arm("forestall", base), placed=placed), job, terminal)
+        never = _unkilled(plan, plan.steps, job, scratch, terminal)
+        weights = {
+            "young": young.weights,
+            "forestall": ours.weights,
+            "never_killed": job.weights(never, plan.ranks),
+        }
+    arms = {"young": arm_report(young, JOB, plan.ranks), "forestall": arm_report(ours, JOB, plan.ranks)}
+    return drill_report(arms, weights, told(settings, base, prices))
+
+
+def run_elastic(plan: DrillPlan, settings: Settings, terminal: Terminal) -> dict[str, Any]:
+    """Kill one node of a job that has no spare and may shrink, and return the report."""
+    job = job_named(plan.job)
+    terminal.say("drill", f"{plan.ranks} ranks and no spare: one node dies, and comes back; seed {plan.seed}")
+    with _scratch() as scratch:
+        prices = _measured(plan, job, scratch, terminal)
+        base = declared(settings, prices, plan.ranks, kills=1)
+        arm = plan.arm("forestall", base)
+        steps = round(ELASTIC_INTERVALS * INTERVAL_STEPS)
+        arm = replace(
+            arm,
+            script=(replace(arm.script[0], lead_s=0.0),),
+            work=replace(arm.work, steps=steps),
+            names=arm.names[: plan.ranks],
+            placed=(round(2 * INTERVAL_STEPS),),
+            min_nodes=plan.ranks - 1,
+            worlds=(plan.ranks - 1, plan.ranks),
+        )
+        record = _run_arm(arm, job, terminal)
+        steady = losses_of(_unkilled(plan, steps, job, scratch, terminal))
+    return elastic_report(record, JOB, plan.ranks, steady, told(settings, base, prices))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for the runs without a broker; afterwards neither it nor any process is left."""
+    signal.signal(signal.SIGHUP, _unwind)
+    folder = Path(tempfile.mkdtemp(prefix="forestall-drill-"))
+    try:
+        yield folder
     finally:
         sweep(SWEEP_S)
-        shutil.rmtree(scratch, ignore_errors=True)
-    weights = {"young": young.weights, "forestall": ours.weights, "never_killed": never}
-    return drill_report({"young": reports, "forestall": more}, weights, _told(settings, base, prices))
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def declared(settings: Settings, prices: Prices, plan: DrillPlan) -> Settings:
-    """The settings of both arms: prices as measured here, and a rate of failures that makes Young's interval short.
-
-    What the user has set stays. What an unforeseen failure costs (to notice it, to start again) stays that of a
-    cluster, as in ``forestall up``. Nodes fail on purpose here, far more often than limits on what is moved allow for:
-    those are set to what so many kills need.
-    """
-    mtbf_s = INTERVAL_S**2 / (2.0 * prices.checkpoint_s)
-    moves = MOVES_A_KILL * plan.kills
-    ours: dict[str, dict[str, Any]] = {
-        "policy": {
-            "level": "migrate",
-            "checkpoint_cost_s": prices.checkpoint_s,
-            "durable_s": prices.durable_s,
-            "migration_s": prices.start_s,
-            "node_mtbf_days": mtbf_s * plan.ranks / DAY_S,
-            "min_gap_s": MIN_GAP_S,
-        },
-        "brakes": {"warm_up_s": 0.0, "breaker_nodes": moves, "storm_incidents": min(1000, max(5, moves))},
-        "agent": {"disruptions_per_hour": max(6, moves), "checkpoints_per_hour": round(HOUR_S / MIN_GAP_S)},
-    }
-    return settings.model_copy(update={name: _unless_given(settings, name, wanted) for name, wanted in ours.items()})
-
-
-def _unless_given(settings: Settings, name: str, wanted: Mapping[str, Any]) -> Any:
-    section = getattr(settings, name)
-    given = section.model_fields_set if name in settings.model_fields_set else frozenset()
-    return section.model_copy(update={key: value for key, value in wanted.items() if key not in given})
-
-
-def young_of(settings: Settings) -> Settings:
-    """The same for static Young: alarms neither move a rank nor order a checkpoint."""
-    return settings.model_copy(update={"policy": settings.policy.model_copy(update=YOUNG)})
-
-
-def _measure(plan: DrillPlan, job: DrillJob, scratch: Path, terminal: Terminal) -> Prices:
-    work = replace(plan.work(scratch / "measured"), steps=0)
-    runs = PlainRun(job.command(work), plan.ranks, scratch / "measuring", environment(), terminal.say)
-    prices = asyncio.run(runs.measure(MEASURED_CHECKPOINTS, PLAIN_S))
+def _measured(plan: DrillPlan, job: DrillJob, scratch: Path, terminal: Terminal) -> Prices:
+    work = Work(scratch / "measured", 0, STEP_S, plan.seed)
+    plain = PlainRun(job.command(work), plan.ranks, scratch / "measuring", environment(), terminal.say)
+    prices = asyncio.run(plain.measure(MEASURED_CHECKPOINTS, PLAIN_S))
     terminal.say(
         "measured",
         f"a checkpoint blocks for {1000 * prices.checkpoint_s:.1f} ms and is durable after "
@@ -135,58 +145,21 @@ def _measure(plan: DrillPlan, job: DrillJob, scratch: Path, terminal: Terminal) 
     return prices
 
 
-def _never_killed(plan: DrillPlan, job: DrillJob, scratch: Path, terminal: Terminal) -> str | None:
-    terminal.say("never killed", f"the same {plan.work(scratch).steps} steps without a kill")
-    work = plan.work(scratch / "unkilled", step_s=0.0)
-    runs = PlainRun(job.command(work), plan.ranks, scratch / "running", environment(), terminal.say)
-    asyncio.run(runs.to_the_end(PLAIN_S + work.steps * STEP_S))
-    return job.weights(work, plan.ranks)
+def _unkilled(plan: DrillPlan, steps: int, job: DrillJob, scratch: Path, terminal: Terminal) -> Work:
+    """Run the same steps as fast as they go, and return where their files are."""
+    terminal.say("never killed", f"the same {steps} steps without a kill")
+    work = Work(scratch / "unkilled", steps, 0.0, plan.seed)
+    plain = PlainRun(job.command(work), plan.ranks, scratch / "running", environment(), terminal.say)
+    asyncio.run(plain.to_the_end(PLAIN_S + steps * STEP_S))
+    return work
 
 
-def _arm(
-    plan: DrillPlan,
-    job: DrillJob,
-    name: ArmName,
-    settings: Settings,
-    placed: tuple[int, ...] | None,
-    terminal: Terminal,
-) -> tuple[ArmRecord, dict[str, Any]]:
-    terminal.say("arm", f"{name}: {'static Young' if name == 'young' else 'forestall'}")
-    with broker_of(settings, terminal) as broker:
-        place = place_at(broker, settings, terminal)
-        arm = ArmPlan(
-            name=name,
-            job=JOB,
-            settings=settings,
-            script=plan.script,
-            work=plan.work(place.directory / "job"),
-            names=plan.names,
-            ranks=plan.ranks,
-            repair_s=REPAIR_S,
-            interval_steps=INTERVAL_S / STEP_S,
-            placed=placed,
-        )
-        record = asyncio.run(Arm(arm, job, place, terminal).run())
-    return record, arm_report(record, JOB, plan.ranks, repeated_steps(arm.work, plan.ranks))
-
-
-def _told(settings: Settings, base: Settings, prices: Prices) -> Mapping[str, Any]:
-    """What was declared for the drill, and what the arms differ by."""
-    both = {
-        f"{name}.{key}": getattr(getattr(base, name), key)
-        for name in ("policy", "brakes", "agent")
-        for key in type(getattr(base, name)).model_fields
-        if getattr(getattr(base, name), key) != getattr(getattr(settings, name), key)
-    }
-    return {
-        "both": both,
-        "young": {f"policy.{key}": value for key, value in YOUNG.items()},
-        "forestall": {f"policy.{key}": getattr(base.policy, key) for key in YOUNG},
-        "measured_s": {"checkpoint": prices.checkpoint_s, "durable": prices.durable_s, "start": prices.start_s},
-        "interval_s": INTERVAL_S,
-        "step_s": STEP_S,
-        "repair_s": REPAIR_S,
-    }
+def _run_arm(plan: ArmPlan, job: DrillJob, terminal: Terminal) -> ArmRecord:
+    terminal.say("arm", {"young": "static Young", "forestall": "forestall"}[plan.name])
+    with broker_of(plan.settings, terminal) as broker:
+        place = place_at(broker, plan.settings, terminal)
+        here = replace(plan, work=replace(plan.work, directory=place.directory / plan.work.directory))
+        return asyncio.run(Arm(here, job, place, terminal).run())
 
 
 def _unwind(number: int, _: FrameType | None) -> NoReturn:

@@ -15,10 +15,11 @@ class Standing:
     """Where a job stands: newest step told, whether all its ranks run and none is being brought back, and the rate.
 
     ``passed`` is the share of the checkpoint interval that has passed, ``interval_s`` the interval; ``saved`` whether a
-    checkpoint is durable at every rank.
+    checkpoint is durable at every rank, ``world`` the number of ranks.
     """
 
     step: int
+    world: int
     whole: bool
     saved: bool
     passed: float
@@ -43,13 +44,14 @@ class Shadow:
         """Return where the job stands at a time (Unix seconds)."""
         job = next((state.jobs[self._job] for state in self._states.values() if self._job in state.jobs), None)
         if job is None:
-            return Standing(0, False, False, 0.0, float("inf"))
+            return Standing(0, 0, False, False, 0.0, float("inf"))
         rate = checkpoint_rate(checkpoint_situation(job, self._settings, at), self._settings)
         since = 0.0 if job.accrual.at is None else max(0.0, at - job.accrual.at)
         told_at = job.told_at
         awake = told_at is not None and at - told_at <= self._settings.stalled_after_s
         return Standing(
             step=job.step or 0,
+            world=len(job.ranks),
             whole=job.whole and not job.down and awake,
             saved=job.saved is not None,
             passed=job.accrual.integral + rate * since,

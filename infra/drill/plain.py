@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.errors import Failed
 from infra import clock
-from infra.agent.rank_server import RankServer, Said
+from infra.agent.rank_server import RankServer, Said, socket_path
 from infra.supervisor import Part, Say, Supervisor
 
 LOOK_S = 0.05
@@ -77,7 +77,7 @@ class PlainRun:
     async def _run(self, measured: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         supervisor = Supervisor(self._directory, self._say, self._environment)
-        servers = [RankServer(self._directory / f"{rank}.sock", self._listener(rank)) for rank in range(self._world)]
+        servers = [RankServer(self._socket(rank), self._listener(rank)) for rank in range(self._world)]
         names = [f"rank-{rank}" for rank in range(self._world)]
         try:
             for rank, name in enumerate(names):
@@ -99,11 +99,14 @@ class PlainRun:
 
     def _place(self, rank: int) -> tuple[str, ...]:
         told = {
-            "FORESTALL_SOCKET": str(self._directory / f"{rank}.sock"),
+            "FORESTALL_SOCKET": str(self._socket(rank)),
             "FORESTALL_RANK": str(rank),
             "FORESTALL_WORLD": str(self._world),
         }
         return ("/usr/bin/env", *(f"{name}={value}" for name, value in told.items()))
+
+    def _socket(self, rank: int) -> Path:
+        return socket_path(self._directory / str(rank))
 
     def _listener(self, rank: int) -> Said:
         heard = self._heard

@@ -10,6 +10,9 @@ from infra.drill.arm import ArmRecord, Struck
 from infra.drill.elastic import loss_report, turns_of, worlds_of
 from models.ledger import job_summary, ledger
 
+#: A kill that comes at this share of Young's interval, or later, is a late one.
+LATE = 0.7
+
 
 def arm_report(record: ArmRecord, job: str, ranks: int) -> dict[str, Any]:
     """One arm: where its time went, what it did again, and what became of its commands."""
@@ -42,6 +45,7 @@ def drill_report(
     return {
         "kills": len(kills),
         "sudden": sum(kill["sudden"] for kill in kills),
+        "late": sum(kill["passed"] >= LATE for kill in kills),
         "young": arms["young"],
         "forestall": arms["forestall"],
         "commands": sum(arm["commands"] for arm in arms.values()),
@@ -115,7 +119,8 @@ def _faults_of_counts(report: Mapping[str, Any]) -> list[str]:
 
 def lines_of(report: Mapping[str, Any]) -> Iterator[str]:
     """For a person."""
-    yield f"kills             {report['kills']}, {report['sudden']} of them without a sign"
+    told = f"{report['sudden']} without a sign, {report['late']} late in Young's interval"
+    yield f"kills             {report['kills']}, {told}"
     yield f"{'':17} {'Young':>10} {'forestall':>10}"
     for name, key, unit in (
         ("lost steps", "lost_steps", ""),

@@ -79,6 +79,7 @@ def test_one_kill_under_both_arms(tmp_path: Path) -> None:
         assert run.process.returncode == 0, run.log.read_text()[-3000:]
         assert run.processes() == []
     assert (found["kills"], found["sudden"]) == (1, 0)
+    assert found["late"] == sum(kill["passed"] >= 0.7 for kill in found["young"]["kills"])
     assert found["commands"] == found["acknowledged"] > 0
     assert (found["double_effects"], found["lost_checkpoints"]) == (0, 0)
     assert found["weights_equal"]

@@ -44,6 +44,7 @@ def report(**given: Any) -> dict[str, Any]:
     plain = {
         "kills": 3,
         "sudden": 1,
+        "late": 3,
         "young": arm(),
         "forestall": arm(lost_steps=40),
         "commands": 12,

@@ -13,12 +13,12 @@ from pathlib import Path
 import forestall_client
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Train to the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=60)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(words)
     client = forestall_client.connect()  # before the imports, which take seconds: the cluster agent hears of us at once
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

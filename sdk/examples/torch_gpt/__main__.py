@@ -23,7 +23,12 @@ def main() -> int:
     world = int(os.environ.get("FORESTALL_WORLD", "1"))
 
     import forestall_client
+    from forestall_client.sealed import newest_good
 
+    newest = newest_good(chosen.directory / "checkpoints")
+    if resume and int(resume) > (newest.step if newest else 0):
+        print(f"torch_gpt: no good checkpoint of step {resume} in {chosen.directory / 'checkpoints'}", file=sys.stderr)
+        return 1
     client = forestall_client.connect()  # before torch, which takes seconds: the cluster agent hears of us at once
     import torch
 
@@ -45,7 +50,6 @@ def main() -> int:
         seed=chosen.seed,
         own_every=chosen.own_every,
         agree_every=chosen.agree_every,
-        resume=int(resume) if resume else None,
         final=chosen.final,
     )
     plan.directory.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ END_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Plan:
-    """What one rank is to do. ``resume``: the step of a checkpoint that must be there, or a newer one."""
+    """What one rank is to do. ``steps`` 0: without end."""
 
     directory: Path
     rank: int
@@ -39,12 +39,11 @@ class Plan:
     seed: int
     own_every: int
     agree_every: int
-    resume: int | None
     final: Path | None
 
 
 class Lost(Exception):
-    """This rank cannot go on: its checkpoint is not there or cannot be written, or no group holds."""
+    """This rank cannot go on: its last checkpoint cannot be written, or no group holds."""
 
 
 class Broken(Exception):
@@ -127,15 +126,13 @@ class Rank:
             gc.collect()
 
     def _take_up(self) -> None:
-        trainer, wanted = self._trainer, self._plan.resume
+        trainer = self._trainer
         with _breaking():
             found = self._checkpoints.load(trainer.state())
-        if wanted is not None and found < wanted:
-            raise Lost(f"no good checkpoint of step {wanted} in {self._directory}; the newest is of {found}")
         if found == 0:
             trainer.begin()
         trainer.step = found
-        if found or wanted is not None or self._rendezvous.epoch > 1:
+        if found or self._rendezvous.epoch > 1:
             self._client.resumed(found)
         self._say(f"epoch {self._rendezvous.epoch} begins at step {found}")
 

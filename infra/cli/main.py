@@ -17,7 +17,7 @@ from typing import NoReturn
 #: name → (module, what it is for in one line)
 COMMANDS = {
     "up": ("infra.cli.up", "everything on this machine: broker, telemetry, worker, training job, live page"),
-    "doctor": ("infra.cli.doctor", "check broker, topics, artefact, clock and disk; name each cure"),
+    "doctor": ("infra.cli.doctor", "check broker, topics, artefact, keys, clock and disk; name each cure"),
     "broker": ("infra.cli.broker", "start, stop or look at the embedded Kafka"),
     "topics": ("infra.cli.topics", "create the topics, or check them"),
     "produce": ("infra.cli.produce", "send telemetry of this host, of a folder, or of the simulated fleet"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 from living_cluster import LivingCluster
+from signing_keys import shared_keys
 from topics_on import delete_topics, fresh_topics
 from worker_process import WorkerProcess, lively_artefact, values_of, wait_until_written, worker
 
@@ -21,7 +22,10 @@ from connectors.kafka import topics
 from connectors.kafka.admin import admin_client, apply_topics
 from connectors.kafka.log import bounds, read_tail, reader
 from connectors.kafka.topic_specs import TopicSpec
+from connectors.signing.keyring import read_keys
 from infra.broker.embedded import Broker
+from infra.command_log import audit_log, read_command_log
+from infra.settings import load
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
 
@@ -54,6 +58,9 @@ class Stage:
             "policy.checkpoint_cost_s=0.2",
             "policy.eta=0.01",  # the nodes never fail, from which the policy would learn to leave them where they are
             "policy.lambda1=0.001",
+            "brakes.breaker_nodes=1000",  # a rank is moved each minute, on and on
+            "brakes.storm_incidents=1000",
+            "brakes.warm_up_s=0",
         )
         self._admin = AdminClient({"bootstrap.servers": broker.bootstrap})
 
@@ -171,6 +178,9 @@ def check_against_a_fresh_worker(stage: Stage, *alive: WorkerProcess) -> None:
     wait_until(lambda: reached(stage.broker, topics.COMMAND, last_events), "all is decided", *alive)
     for process in alive:
         assert process.stop() == 0, process.log.read_text()[-3000:]
+    log_of_commands = read_command_log(load(None, [], stage.broker.bootstrap), None)
+    audited = audit_log(log_of_commands, read_keys(shared_keys().keyring))
+    assert [str(fault) for one in audited for fault in one.faults] == []
     assessments, commands = outputs(stage, last_events)
     before = stage.ends(topics.EVENT)
     told = incidents_told(stage, [0] * PARTITIONS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from any_record import any_record
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from signing_keys import shared_keys, shared_sealer
 
@@ -86,9 +86,7 @@ def test_no_byte_can_be_left_out_or_put_in(chain: list[bytes], trusted: Keys) ->
 def test_a_thousand_forgeries_are_refused(data: st.DataObject, how: str, chain: list[bytes], trusted: Keys) -> None:
     one, two = data.draw(st.permutations(chain))[:2]
     forged = _forged(data, how, one, two)
-    if forged in chain:
-        assert isinstance(verify(forged, trusted), Verified)
-        return
+    assume(forged not in chain)
     assert isinstance(verify(forged, trusted), Refusal), forged
 
 

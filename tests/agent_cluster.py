@@ -86,9 +86,8 @@ class Cluster:
 
     def start(self, node: str, *role: str, by: Sequence[str] = (str(FORESTALL),)) -> subprocess.Popen[bytes]:
         """Start the cluster agent of ``node``."""
-        words = ["agent", "--node", node, "--job-spec", str(self.spec), *role]
-        words += ["--directory", str(self.directory / node), "--brokers", self.brokers]
-        words += ["--set", keyring_setting()]
+        words = ["agent", "--node", node, "--job-spec", str(self.spec), "--set", keyring_setting()]
+        words += ["--directory", str(self.directory / node), "--brokers", self.brokers, *role]
         with (self.directory / f"{node}.log").open("ab") as log:
             self.agents[node] = subprocess.Popen([*by, *words], stdout=log, stderr=log)
         return self.agents[node]

@@ -121,8 +121,10 @@ class ClusterAgent:
         try:
             while not self._stopping:
                 self._turn()
-        finally:
-            unsent = self._end(reader)
+        except BaseException:
+            self._leave(reader, 1.0)  # as a crash does: the rank lives on, and is taken over by the next agent
+            raise
+        unsent = self._end(reader)
         return {
             "node": place.node,
             "outcomes": dict(self._counts),
@@ -181,8 +183,11 @@ class ClusterAgent:
                 self._happened(Failed(command.id, now(), "the cluster agent was stopped"))
         finally:
             self._executor.stop(RANK_GRACE_SECONDS)
+        return self._leave(reader, LAST_WORDS_SECONDS)
+
+    def _leave(self, reader: CommandReader, last_words_s: float) -> int:
         reader.close(1.0)
-        unsent = self._publisher.close(LAST_WORDS_SECONDS)
+        unsent = self._publisher.close(last_words_s)
         while not self._items.empty():
             item = self._items.get()
             if isinstance(item, _Settled):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -67,11 +68,12 @@ class Positions:
         return dict(self._next)
 
     def passed(self, partition: int, offset: int) -> None:
-        """Write down that the record at ``offset`` has been taken in."""
+        """Write down that the record at ``offset`` has been taken in; on a full disk it is read again one day."""
         self._next = {**self._next, partition: offset + 1}
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(self._next))
-        fresh.replace(self._path)
+        with suppress(OSError):
+            fresh.write_text(json.dumps(self._next))
+            fresh.replace(self._path)
 
 
 class CommandReader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     directory = _directory(options, settings)
 
     def say(line: str) -> None:
-        print(f"agent {options.node}: {line}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # a log that is full must not end the agent
+            print(f"agent {options.node}: {line}", file=sys.stderr, flush=True)
 
     def executor() -> Executor:
         hold(directory, options.node)

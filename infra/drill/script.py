@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 
 #: Young's interval in a drill (s), seconds of a step at least, and so the steps of an interval.
-INTERVAL_S, STEP_S = 16.0, 0.1
+INTERVAL_S, STEP_S = 15.0, 0.1
 INTERVAL_STEPS = INTERVAL_S / STEP_S
 #: From its death on a node takes so long to be repaired (s).
 REPAIR_S = 20.0
@@ -22,7 +22,7 @@ LATEST = 0.97
 #: Seconds from the first sign to the kill, as a share of Young's interval.
 LEAD_SHARES = (0.6, 0.75)
 #: Intervals in which the first kill, and each further one, has to have begun; and what is left after the last.
-FIRST_INTERVALS, EACH_INTERVALS, REST_INTERVALS = 2.0, 1.6, 0.6
+FIRST_INTERVALS, EACH_INTERVALS, REST_INTERVALS = 2.0, 1.4, 1.0
 #: Intervals of new work between a kill and the next first sign: no kill meets the recovery from the one before.
 APART_INTERVALS = 0.2
 
@@ -70,7 +70,7 @@ def script_of(kills: int, ranks: int, seed: int, interval_s: float) -> tuple[Str
 
 def steps_needed(kills: int, interval_steps: float) -> int:
     """Return the steps of a job in which every kill of a script has its place, whenever Young checkpoints."""
-    return math.ceil(interval_steps * (FIRST_INTERVALS + EACH_INTERVALS * (kills - 1) + 2 * REST_INTERVALS))
+    return math.ceil(interval_steps * (FIRST_INTERVALS + EACH_INTERVALS * (kills - 1) + REST_INTERVALS))
 
 
 def latest_step(number: int, interval_steps: float) -> int:

@@ -97,6 +97,8 @@ def decide(state: DecisionState, event: Event, cause: Cause) -> tuple[DecisionSt
     if turn.may_act and not (isinstance(event, Incident) and event.history):
         for job in touched:
             _act(turn, job)
+    for job in touched:
+        job.remember_size()
     return state, tuple(turn.commands)
 
 

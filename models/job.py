@@ -174,8 +174,9 @@ class Job:
     """One job: who runs it, how far it is, what is suspected, what is under way, and what its prices are.
 
     ``seen`` says since when each node has been known, ``min_nodes`` and ``replica_nodes`` what the job declares.
-    ``full_world`` is the size that it grows back to, None unless it was made smaller; ``growing`` the CHECKPOINT that
-    it grows from, ``grow_after`` until when it is not tried again, ``hold`` what it waits for as a whole.
+    ``full_world`` is the size that it grows back to, None unless it was made smaller; ``size`` that which it had last;
+    ``growing`` the CHECKPOINT that it grows from, ``grow_after`` until when it is not tried again, ``hold`` what it
+    waits for as a whole.
 
     ``trust`` is what its alarms have earned, ``alarmed_at`` when the newest of them came, ``horizon_s`` the newest
     one's horizon, ``failed_at`` when a node that ran a rank was last told to have failed.
@@ -211,6 +212,7 @@ class Job:
     resizing: Resizing | None = None
     resizes: int = 0
     full_world: int | None = None
+    size: int | None = None
     growing: str | None = None
     grow_after: float | None = None
     hold: Hold | None = None
@@ -234,7 +236,12 @@ class Job:
         if self.resizing is not None:
             return self.resizing.world
         worlds = [place.world for place in self.places.values() if place.state == "running" and place.world is not None]
-        return max(worlds, default=None)
+        return max(worlds, default=self.size)
+
+    def remember_size(self) -> None:
+        """Keep how many ranks there are, for when none of them runs any more."""
+        if self.resizing is None:
+            self.size = self.world
 
     @property
     def step(self) -> int | None:

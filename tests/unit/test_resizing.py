@@ -94,6 +94,15 @@ def test_a_job_that_is_smaller_saves_and_loses_like_any_other() -> None:
     assert [one.hold.why for one in log.job.rescues.values() if one.hold] == ["no spare is free"]
 
 
+def test_the_last_rank_of_a_smaller_job_is_restored_as_all_of_what_is_left() -> None:
+    log = elastic(2, min_nodes=1, breaker_nodes=9)
+    resized(log, shrunk(log, "n1"))
+    assert actions(log.fate("n0")) == []
+    log.restart()
+    (restore,) = log.member("s9", "spare")
+    assert (restore.action, restore.node, restore.ranks, restore.world) == ("RESTORE", "s9", (0,), 1)
+
+
 def test_a_spare_is_better_than_to_go_on_smaller() -> None:
     log = elastic(spares=("s0",))
     log.train(5)

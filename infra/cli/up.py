@@ -55,10 +55,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from infra.up.run import run as run_plan
     from infra.up.terminal import Terminal
     from infra.web.serve import require_loopback
-    from infra.wiring import served_predictor
+    from infra.wiring import command_sealer, served_predictor
 
     settings = demonstration(settings)
     served_predictor(settings)
+    if settings.signing.model_fields_set:
+        command_sealer(settings)
     require_loopback(settings.web.host, settings.web.port)
     terminal = Terminal(to_stderr=options.json, monotonic=clock.monotonic)
     if not (options.no_job or plan.with_job):

@@ -101,6 +101,13 @@ def test_a_worker_that_acts_does_not_start_without_a_key(level: str, capsys: pyt
     assert "forestall keys new" in capsys.readouterr().err
 
 
+def test_a_run_with_keys_of_your_own_that_are_not_there_does_not_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["up", "--set", f"signing.key={tmp_path / 'none'}", "--for", "1s"]) == 2
+    assert "forestall keys new" in capsys.readouterr().err
+
+
 def test_a_worker_that_acts_starts_with_one(capsys: pytest.CaptureFixture[str]) -> None:
     made = keys("new", capsys=capsys)
     settings = load(None, ["policy.level=migrate"])

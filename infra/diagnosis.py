@@ -157,7 +157,9 @@ def _keys(settings: Settings) -> Finding:
         keys = read_keys(files.keyring)
         signer = FileSealer(files, lambda _: None).key_id if signs else None
     except ForestallError as fault:
-        return Finding("keys", False, str(fault), "forestall keys list shows them; docs/how-to/keys.md says how they go")
+        return Finding(
+            "keys", False, str(fault), "forestall keys list shows them; docs/how-to/keys.md says how they go"
+        )
     live = sum(key.state == "live" for key in keys.values())
     told = f"{signer} signs" if signer else "no signing key here, and a cluster agent needs none"
     if not live:

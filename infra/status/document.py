@@ -195,6 +195,7 @@ def _workers(reading: Reading) -> dict[str, Any]:
         "lag": sum(lag for lag in lags if lag is not None),
         "seen": any(lag is not None for lag in lags),
         "partitions": [{**asdict(one), "lag": one.lag} for one in reading.positions],
+        "uncommitted": reading.uncommitted,
         "not_carried": sorted(number for number, carried in reading.carried.items() if not carried),
         "unread": {str(number): why for number, why in reading.unread.items()},
     }

@@ -41,6 +41,8 @@ def _head(told: Mapping[str, Any]) -> Iterator[str]:
     if models["active"]:
         yield f"model: {', '.join(digest[:16] for digest in models['active'])}"
     yield from (f"model refused: {why}" for why in models["refused"])
+    if workers["uncommitted"] is not None:
+        yield workers["uncommitted"]
     yield from (f"partition {number}: {why}" for number, why in workers["unread"].items())
     if told["dead_letters"]:
         yield f"dead letters: {told['dead_letters']} (docs/runbooks/dead-letters-rise.md)"

@@ -11,13 +11,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.codecs.records import decode_event
-from connectors.errors import InvalidRecord, Unreachable
-from connectors.kafka.log import TIMEOUT_S, bounds, partition_count, read_range, reader
+from connectors.errors import InvalidRecord
+from connectors.kafka.log import (
+    ELECTION_TURN_S,
+    ELECTION_TURNS_MAX,
+    TIMEOUT_S,
+    bounds,
+    partition_count,
+    read_range,
+    reader,
+)
 from connectors.kafka.snapshots import Snapshot, read_newest
 from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY, SNAPSHOT, TELEMETRY
+from infra import clock
 from infra.observer.record import LogRecord
 from infra.observer.view import View
 from infra.status.refusals import Refusals
@@ -30,6 +39,11 @@ from models.records import Cause
 TAILS: Final[Mapping[str, int]] = {EVENT: 20_000, COMMAND: 2_000, ASSESSMENT: 20_000, DEAD_LETTER: 100}
 #: A snapshot that is older than so many records is not carried on.
 CARRIED_MAX: Final = 200_000
+_ELECTING: Final = {
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,8 @@ class Position:
 class Reading:
     """What was read: the view of the tails, the decide fold's states by partition, and how far the worker is.
 
-    ``carried`` says for each state whether it was carried on to the log's end; ``unread`` why a partition has none.
+    ``carried`` says for each state whether it was carried on to the log's end, ``unread`` why a partition has none, and
+    ``uncommitted`` why the group's own word on its positions is missing.
     """
 
     view: View = field(default_factory=View)
@@ -62,6 +77,7 @@ class Reading:
     carried: dict[int, bool] = field(default_factory=dict)
     unread: dict[int, str] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
+    uncommitted: str | None = None
 
     def decided_by(self) -> PolicySettings | None:
         """The settings of the workers, from a snapshot of theirs; None when there is none."""
@@ -79,7 +95,7 @@ def read_status(brokers: str, group: str, settings: PolicySettings) -> Reading:
     """
     reading = Reading()
     with reader(brokers) as consumer:
-        committed = _committed(brokers, group, consumer)
+        committed = _committed(brokers, group, consumer, reading)
         for number in range(partition_count(consumer, TELEMETRY)):
             snapshot = read_newest(consumer, SNAPSHOT, TELEMETRY, number)
             reading.positions.append(_position(consumer, TELEMETRY, number, committed, snapshot))
@@ -92,8 +108,8 @@ def read_status(brokers: str, group: str, settings: PolicySettings) -> Reading:
     return reading
 
 
-def _committed(brokers: str, group: str, consumer: Consumer) -> dict[tuple[str, int], int]:
-    """What the workers' group has committed; this asks without joining it."""
+def _committed(brokers: str, group: str, consumer: Consumer, reading: Reading) -> dict[tuple[str, int], int]:
+    """What the workers' group has committed, without joining it; where that is not told, snapshots still are."""
     asked = [
         TopicPartition(topic, number)
         for topic in (TELEMETRY, EVENT)
@@ -101,12 +117,27 @@ def _committed(brokers: str, group: str, consumer: Consumer) -> dict[tuple[str, 
     ]
     member = Consumer({"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False, "log_level": 0})
     try:
-        found = member.committed(asked, timeout=TIMEOUT_S)
+        found = _asked(member, asked)
     except KafkaException as wrong:
-        raise Unreachable(f"the position of group {group!r} cannot be read: {wrong.args[0].str()}") from wrong
+        reading.uncommitted = f"what group {group!r} has committed is not told: {wrong.args[0].str()}"
+        return {}
     finally:
         member.close()
     return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
+
+
+def _asked(member: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+    """The group's offsets; a broker that has just begun first has to choose who keeps them."""
+    for _ in range(ELECTION_TURNS_MAX):
+        try:
+            found: list[TopicPartition] = member.committed(asked, timeout=TIMEOUT_S)
+        except KafkaException as wrong:
+            if wrong.args[0].code() not in _ELECTING:
+                raise
+            clock.sleep(ELECTION_TURN_S)
+        else:
+            return found
+    raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE))
 
 
 def _position(

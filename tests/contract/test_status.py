@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +23,11 @@ from infra.broker.embedded import Broker
 from infra.cli.main import main
 from infra.status.reading import read_status
 from infra.status.replaying import replay
+from models.calibration import Platt
 from models.diagnostics.probability_stuck import looked_at
 from models.features import FEATURE_NAMES
 from models.limits import RANGE_FRAMES
+from models.mlp import Layer
 from models.policy_settings import PolicySettings
 from models.records import InventoryPause
 
@@ -126,9 +129,13 @@ def _features_can_be_replayed(broker: Broker, artefact: Path) -> None:
     assert predictor.digest == served.digest
     assert features is not None
     assert features.shape == (40, len(FEATURE_NAMES))
-    _, numbers, _ = looked_at(predictor, features)
-    assert numbers["input_rms"] > 0
-    assert numbers["gain"] > 1
+    sound = load_artefact()
+    first = sound.layers[0]
+    weak = replace(sound, layers=(Layer(first.weight * 1e-4, first.bias), *sound.layers[1:]))
+    assert looked_at(sound, features)[0] not in {"scaling", "weights", "calibration"}
+    assert looked_at(replace(sound, std=sound.std * 1e5), features)[0] == "scaling"
+    assert looked_at(weak, features)[0] == "weights"
+    assert looked_at(replace(sound, calibration=Platt(0.0, 0.0)), features)[0] == "calibration"
 
 
 def _what_came_since_is_told(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from decision_log import BEGAN, JOB, DecisionLog
 
 from connectors.codecs.records import encode_record
-from connectors.kafka.topics import DEAD_LETTER, EVENT
+from connectors.kafka.topics import DEAD_LETTER, EVENT, TELEMETRY
 from infra.observer.record import LogRecord
 from infra.status.document import document, jobs_of
 from infra.status.lines import lines
@@ -235,3 +237,77 @@ def test_a_snapshot_of_another_build_and_dead_letters_are_said(log: DecisionLog)
 def test_jobs_are_found_by_name_and_suspicion_of_no_job_is_none(log: DecisionLog) -> None:
     log.state.job("")
     assert set(jobs_of({0: log.state})) == {JOB}
+
+
+def test_watching_tells_it_again_until_somebody_stops_it(
+    log: DecisionLog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import infra.cli.status as command
+    from infra import clock
+    from infra.cli.main import main
+
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        log.train(1)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    monkeypatch.setattr(command, "brokers_of", lambda settings: "here:1")
+    monkeypatch.setattr(command, "_read", lambda settings, brokers: told_of(log))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["status", "--watch", "2s", "--json"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert waits == [2.0, 2.0, 2.0]
+    steps = [json.loads(line)["jobs"][0]["step"] for line in capsys.readouterr().out.splitlines()]
+    assert steps == [106, 108, 110]
+
+
+SEVEN = {(EVENT, 0): 7, (TELEMETRY, 0): 7}
+
+
+class Group:
+    """A group whose coordinator answers as it is told to, one answer a question."""
+
+    def __init__(self, *answers: KafkaError | int) -> None:
+        self.answers = list(answers)
+
+    def committed(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, KafkaError):
+            raise KafkaException(answer)
+        return [TopicPartition(one.topic, one.partition, answer) for one in asked]
+
+    def close(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("answers", "committed", "why"),
+    [
+        ((7,), SEVEN, None),
+        ((-1001,), {}, None),  # nobody has ever committed
+        ((KafkaError(KafkaError.NOT_COORDINATOR), KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE), 7), SEVEN, None),
+        ((KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED),), {}, "'forestall' has committed is not told"),
+    ],
+)
+def test_a_coordinator_that_is_being_chosen_is_asked_again_and_one_that_refuses_is_not_needed(
+    answers: tuple[Any, ...], committed: Told, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from infra.status import reading as module
+
+    group, waits = Group(*answers), list[float]()
+    monkeypatch.setattr(module, "Consumer", lambda _: group)
+    monkeypatch.setattr(module, "partition_count", lambda consumer, topic: 1)
+    monkeypatch.setattr(module.clock, "sleep", waits.append)
+    told = Reading()
+    found = module._committed("here:1", "forestall", None, told)
+    assert len(waits) == len(answers) - 1
+    assert group.answers == []
+    assert found == committed
+    assert (told.uncommitted is None) is (why is None)
+    assert why is None or why in str(told.uncommitted)

@@ -186,7 +186,7 @@ class DiskAndRank(MemoryExecutor):
         if self.record is not None and by is not None:
             self._memory["rank"] = replace(self.record, ended_by=by)
         self._machine.point()
-        if self.state() == "running" and by is not None:
+        if self.state() == "running" and by is not None and self.record is not None and by != self.record.order:
             self._machine.cluster.effects[by, self._machine.node, "ended"] += 1
         self._end(-9)
         self._machine.ended()
@@ -284,8 +284,17 @@ class Machine:
         self._look_at_rank()
 
     def _look_at_rank(self) -> None:
-        if self.executor.state() in {"ended", "died"}:
+        state, record = self.executor.state(), self.executor.record
+        if record is not None and self._must_not_be(state, record):
+            self.executor.kill(record.order)
+            self._announce()
+        elif state in {"ended", "died"}:
             self._rank_ended()
+
+    def _must_not_be(self, state: str, record: RankRecord) -> bool:
+        if self.protocol is None or record.order is None or self.protocol.stage(record.order) != "failed":
+            return False
+        return state == "running" or (record.ended_by == record.order and state in {"ended", "died"})
 
     def read(self, job: str, count: int) -> None:
         """Take in so many of the commands of a job; the position is written after each."""

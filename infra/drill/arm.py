@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Literal
 
-from connectors.errors import Failed
 from infra import clock
 from infra.drill import accounting
 from infra.drill.fates import tell
-from infra.drill.jobs import DrillJob, Work, losses_of, repeated_steps
+from infra.drill.jobs import DrillJob, losses_of, repeated_steps
 from infra.drill.nodes import Nodes
+from infra.drill.plan import ArmPlan, ArmRecord, Struck
 from infra.drill.records import Records
 from infra.drill.script import APART_INTERVALS, Strike, comes_late, latest_step
 from infra.drill.shadow import Standing
 from infra.drill.telemetry import Telemetry
+from infra.drill.watch import Watch
 from infra.drill.witness import lines_of, witnessed
 from infra.observer import LogRecord, Observer
 from infra.observer.view import Told
-from infra.settings import Settings
 from infra.supervisor import Supervisor
 from infra.up import parts
 from infra.up.narrator import sentence, worst_of
 from infra.up.place import Place
 from infra.up.terminal import Terminal
 from infra.wiring import policy_settings
-from models.records import Command, Event, NodeFate, Outcome, digest_id
+from models.records import NodeFate, digest_id
 
-ArmName = Literal["young", "forestall"]
 LOOK_S = 0.1
 READY_S = 300.0
 RECOVERY_S = 180.0
@@ -42,65 +41,6 @@ SETTLE_S = 30.0
 LAST_WORDS_S = 4.0
 #: A job that takes this many times as long as it should has come to a halt.
 PATIENCE = 6.0
-
-
-@dataclass(frozen=True, slots=True)
-class ArmPlan:
-    """What one arm is to do.
-
-    ``names`` are the nodes, of which the first ``ranks`` run one each and the others wait. ``placed`` are the job steps
-    at which the strikes begin; None under Young, whose own checkpoints decide it. ``interval_steps`` is Young's
-    interval in steps, as declared. ``worlds`` are the sizes that a job which may shrink (to ``min_nodes``) has to take
-    after the last kill, one after the other.
-    """
-
-    name: ArmName
-    job: str
-    settings: Settings
-    script: tuple[Strike, ...]
-    work: Work
-    names: tuple[str, ...]
-    ranks: int
-    repair_s: float
-    interval_steps: float
-    placed: tuple[int, ...] | None
-    min_nodes: int | None = None
-    worlds: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Struck:
-    """One kill as it happened; ``passed`` is the share of the checkpoint interval that had passed, ``hit`` whether a
-    rank died with the node.
-    """
-
-    strike: Strike
-    node: str
-    begun_at_step: int
-    killed_at_step: int
-    passed: float
-    hit: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ArmRecord:
-    """Everything an arm leaves behind for its account."""
-
-    struck: tuple[Struck, ...]
-    commands: Sequence[Command]
-    events: Sequence[Event]
-    starts: Sequence[accounting.Start]
-    checkpoints: int
-    lost_checkpoints: int
-    weights: str | None
-    repeated_steps: int
-    losses: Mapping[int, float]
-    logs: Path
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        """What the agents told of the commands."""
-        return [one for one in self.events if isinstance(one, Outcome)]
 
 
 @dataclass(slots=True)
@@ -133,6 +73,7 @@ class Arm:
         self._supervisor = Supervisor(
             self._logs, lambda who, what: self._say(who, what, "yellow"), self._place.environment
         )
+        self._watch = Watch(self._supervisor, self._place.broker, self._logs)
         self._nodes = Nodes(self._supervisor, self._place.directory / "agents", self._agent_command())
         checking = None
         try:
@@ -153,10 +94,12 @@ class Arm:
         self._observer.start()
         self._supervisor.start(parts.worker(plan.settings, place.broker.bootstrap, place.keys))
         self._telemetry.start()
+        for node in plan.names[plan.ranks :]:
+            self._nodes.start(node, None)
         await self._until(self._past_is_assessed, READY_S, "the past is not assessed")
         self._telemetry.go_live()
-        for number, node in enumerate(plan.names):
-            self._nodes.start(node, number if number < plan.ranks else None)
+        for rank, node in enumerate(plan.names[: plan.ranks]):
+            self._nodes.start(node, rank)
         await self._until(lambda: self._standing.whole, READY_S, "not every rank trains")
         self._say("job", f"{plan.ranks} ranks train, {len(plan.names) - plan.ranks} nodes wait")
 
@@ -192,7 +135,7 @@ class Arm:
         self._telemetry.strike(node, strike.lead_s, plan.repair_s)
         signs = "dies without a sign" if strike.sudden else f"begins to fail, {strike.lead_s:g} s before it dies"
         self._say(f"kill {number + 1}", f"{node}, which runs rank {strike.rank} at step {begun}, {signs}")
-        await self._sleep(strike.lead_s)
+        await self._watch.sleep(strike.lead_s)
         standing = self._standing
         hit = await self._die(node)
         how = f"with rank {strike.rank}" if hit else "empty: it was left in time"
@@ -223,13 +166,14 @@ class Arm:
         await self._nodes.kill_agent(node)
         if not self._records.has_failed(node, at - 1.0):
             await self._tell(node, "failed")
-        repair = asyncio.create_task(self._repair(node))
-        self._repairs.add(repair)
-        repair.add_done_callback(self._repairs.discard)
+        if not self._plan.worlds:
+            repair = asyncio.create_task(self._repair(node, self._plan.repair_s))
+            self._repairs.add(repair)
+            repair.add_done_callback(self._repairs.discard)
         return hit
 
-    async def _repair(self, node: str) -> None:
-        await asyncio.sleep(self._plan.repair_s)
+    async def _repair(self, node: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         await self._tell(node, "recovered")
         await self._nodes.repair(node)
 
@@ -243,10 +187,15 @@ class Arm:
     async def _recover(self) -> None:
         """The job goes on after the last kill, in each of the sizes that it has to take."""
         await self._until(self._is_well, RECOVERY_S, "the job does not go on after the last kill")
-        for world in self._plan.worlds:
-            size = f"the job does not go on with {world} ranks"
-            await self._until(lambda world=world: self._is_of(world), RECOVERY_S, size)  # type: ignore[misc]
-            self._say("size", f"{world} ranks train, step {self._standing.step}")
+        for number, world in enumerate(self._plan.worlds):
+            await self._until(partial(self._is_of, world), RECOVERY_S, f"the job does not go on with {world} ranks")
+            step = self._standing.step
+            self._say("size", f"{world} ranks train, step {step}")
+            enough = step + self._plan.interval_steps
+            await self._until(partial(self._has_come_to, enough), self._limit_s, f"it stands at {world} ranks")
+            if number == 0:
+                for one in self._struck:
+                    await self._repair(one.node, 0.0)
 
     async def _end(self) -> None:
         """The worker ends shortly before the job; then the job, and whatever is still to be told."""
@@ -255,7 +204,7 @@ class Arm:
         await self._until(lambda: self._standing.step >= last, self._limit_s, "the job does not come to its end")
         await self._supervisor.stop([parts.WORKER], STOP_S)
         await self._until(lambda: self._weights() is not None, self._limit_s, "the job does not come to its end")
-        await self._until(self._all_acknowledged, SETTLE_S, None)
+        await self._watch.whether(self._all_acknowledged, SETTLE_S)
 
     def _weights(self) -> str | None:
         return self._job.weights(self._plan.work, self._plan.ranks)
@@ -324,31 +273,14 @@ class Arm:
         standing = self._standing
         return standing.whole and standing.world == world
 
+    def _has_come_to(self, step: float) -> bool:
+        return self._standing.step >= step
+
     def _node_of(self, rank: int) -> str:
         return self._observer.look(lambda view: view.job(self._plan.job).node_of(rank)) or ""
 
     def _say(self, who: str, what: str, style: str = "") -> None:
         self._terminal.say(who, what, style)
 
-    async def _sleep(self, seconds: float) -> None:
-        end = clock.monotonic() + seconds
-        await self._until(lambda: clock.monotonic() >= end, seconds + STOP_S, "time stands still")
-
-    async def _until(self, condition: Callable[[], bool], limit_s: float, otherwise: str | None) -> None:
-        """Wait until something has come true; else raise what stands in the way, or go on (``otherwise`` None)."""
-        end = clock.monotonic() + limit_s
-        given_up = asyncio.ensure_future(self._supervisor.given_up())
-        try:
-            while not condition():
-                if given_up.done():
-                    raise Failed(str(given_up.result()))
-                if self._place.broker.given_up.is_set():
-                    raise Failed(f"the broker does not stay up [{self._place.broker.log}]")
-                if clock.monotonic() > end:
-                    if otherwise is None:
-                        return
-                    raise Failed(f"{self._plan.name}: {otherwise} within {limit_s:.0f} s; see {self._logs}")
-                await asyncio.sleep(LOOK_S)
-        finally:
-            given_up.cancel()
-            await asyncio.gather(given_up, return_exceptions=True)
+    async def _until(self, condition: Callable[[], bool], limit_s: float, otherwise: str) -> None:
+        await self._watch.until(condition, limit_s, f"{self._plan.name}: {otherwise}")

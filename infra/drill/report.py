@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.drill import accounting
-from infra.drill.arm import ArmRecord, Struck
 from infra.drill.elastic import loss_report, turns_of, worlds_of
+from infra.drill.plan import ArmRecord, Struck
 from models.ledger import job_summary, ledger
 
 #: A kill that comes at this share of Young's interval, or later, is a late one.

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from infra.drill.arm import Arm, ArmName, ArmPlan, ArmRecord
+from infra.drill.arm import Arm
 from infra.drill.declared import declared, told, young_of
 from infra.drill.jobs import DrillJob, JobName, Work, job_named, losses_of
 from infra.drill.plain import PlainRun, Prices
+from infra.drill.plan import ArmName, ArmPlan, ArmRecord
 from infra.drill.report import arm_report, drill_report, elastic_report
 from infra.drill.script import (
     ELASTIC_INTERVALS,

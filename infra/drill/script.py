@@ -12,7 +12,7 @@ INTERVAL_STEPS = INTERVAL_S / STEP_S
 #: From its death on a node takes so long to be repaired (s).
 REPAIR_S = 20.0
 #: Intervals that a job without a spare takes to be struck, shrink, grow back and go on.
-ELASTIC_INTERVALS = 6.5
+ELASTIC_INTERVALS = 5.0
 #: One kill in so many comes without a sign.
 SUDDEN_ONE_IN = 3
 #: A kill comes at this share of Young's interval after his last checkpoint, at least and at most.

@@ -35,7 +35,7 @@ def document(reading: Reading, diagnoses: Sequence[Diagnosis], at: float) -> dic
         "assessments": _assessments(reading.view, at),
         "models": reading.view.models(),
         "refused": reading.refusals.to_json(),
-        "dead_letters": reading.view.dead_letters,
+        "dead_letters": reading.dead_letters,
         "diagnostics": [as_told(one) for one in diagnoses],
     }
 

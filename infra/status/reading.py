@@ -36,7 +36,7 @@ from models.policy_settings import PolicySettings
 from models.records import Cause
 
 #: How much of each partition is read at most, from its end.
-TAILS: Final[Mapping[str, int]] = {EVENT: 20_000, COMMAND: 2_000, ASSESSMENT: 20_000, DEAD_LETTER: 100}
+TAILS: Final[Mapping[str, int]] = {EVENT: 20_000, COMMAND: 2_000, ASSESSMENT: 20_000}
 #: A snapshot that is older than so many records is not carried on.
 CARRIED_MAX: Final = 200_000
 _ELECTING: Final = {
@@ -68,7 +68,7 @@ class Reading:
     """What was read: the view of the tails, the decide fold's states by partition, and how far the worker is.
 
     ``carried`` says for each state whether it was carried on to the log's end, ``unread`` why a partition has none, and
-    ``uncommitted`` why the group's own word on its positions is missing.
+    ``uncommitted`` why the group's own word on its positions is missing. ``dead_letters`` are those still retained.
     """
 
     view: View = field(default_factory=View)
@@ -78,6 +78,7 @@ class Reading:
     unread: dict[int, str] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
     uncommitted: str | None = None
+    dead_letters: int = 0
 
     def decided_by(self) -> PolicySettings | None:
         """The settings of the workers, from a snapshot of theirs; None when there is none."""
@@ -100,7 +101,10 @@ def read_status(brokers: str, group: str, settings: PolicySettings) -> Reading:
             snapshot = read_newest(consumer, SNAPSHOT, TELEMETRY, number)
             reading.positions.append(_position(consumer, TELEMETRY, number, committed, snapshot))
         _inventory(consumer, reading)
-        for topic in (COMMAND, ASSESSMENT, DEAD_LETTER):
+        for number in range(partition_count(consumer, DEAD_LETTER)):
+            low, high = bounds(consumer, DEAD_LETTER, number)
+            reading.dead_letters += high - low
+        for topic in (COMMAND, ASSESSMENT):
             for number in range(partition_count(consumer, topic)):
                 _tail(consumer, topic, number, reading)
         for number in range(partition_count(consumer, EVENT)):

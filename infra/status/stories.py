@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from infra.observer.fleet import FleetView
@@ -13,6 +14,8 @@ from models.records import Event, Incident, Membership, NodeFate, Progress
 #: Of so many assessments P is judged; a fleet of 10,000 nodes is so with ten of each.
 PROBABILITIES_MAX = 100_000
 _MOVES = ("MIGRATE", "RESTORE")
+_BAD_ENDS = ("failed", "expired", "rejected")
+_ENDS = ("done", *_BAD_ENDS)
 
 
 def probabilities(fleet: FleetView) -> list[Told]:
@@ -56,11 +59,19 @@ def recoveries(job: JobView) -> list[Recovery]:
     moves = sorted(
         (view for view in job.commands.values() if view.command.action in _MOVES), key=lambda v: v.command.generation
     )
-    moved = list(_moved(events, moves))
-    return [*moved, *_lost(events, [view for view in moves if view.command.incident is None])]
+    resized = [
+        one.at for view in job.commands.values() if view.command.action == "RESIZE" for one in view.ended("done")
+    ]
+    return [
+        replace(found, ended_at=_ended(found, rank, views, events, resized))
+        for found, rank, views in (*_moved(events, moves), *_lost(events, moves))
+    ]
 
 
-def _moved(events: Sequence[Event], moves: Sequence[CommandView]) -> Iterator[Recovery]:
+_Begun = tuple[Recovery, int | None, Sequence[CommandView]]
+
+
+def _moved(events: Sequence[Event], moves: Sequence[CommandView]) -> Iterator[_Begun]:
     by_incident: dict[str, list[CommandView]] = {}
     for view in moves:
         if view.command.incident is not None:
@@ -70,11 +81,12 @@ def _moved(events: Sequence[Event], moves: Sequence[CommandView]) -> Iterator[Re
         if told:
             began = views[0].command.issued_at
             failed = [one.at for one in _failures(events) if one.node == told[0].node and told[0].at <= one.at < began]
-            yield _recovery(told, min((*failed, began)), views)
+            yield _begun(told, min((*failed, began)), views), next(iter(views[0].command.ranks), None), views
 
 
-def _lost(events: Sequence[Event], restores: Sequence[CommandView]) -> Iterator[Recovery]:
+def _lost(events: Sequence[Event], moves: Sequence[CommandView]) -> Iterator[_Begun]:
     """A node that failed before anything was ordered: its rank is restored by a command of no incident."""
+    restores = [view for view in moves if view.command.action == "RESTORE" and view.command.incident is None]
     for fate in _failures(events):
         ranks = [
             one.rank
@@ -84,31 +96,53 @@ def _lost(events: Sequence[Event], restores: Sequence[CommandView]) -> Iterator[
         told = [one for one in events if isinstance(one, Incident) and one.node == fate.node and one.at <= fate.at]
         if not ranks or not told or told[-1].state == "closed":
             continue
+        if any(view.command.incident == told[-1].incident for view in moves):
+            continue
         later = [one for one in restores if one.command.ranks == (ranks[-1],) and one.command.issued_at >= fate.at]
-        yield _recovery([one for one in told if one.incident == told[-1].incident], fate.at, later)
+        alarm = [one for one in told if one.incident == told[-1].incident]
+        yield _begun(alarm, fate.at, later), ranks[-1], later
 
 
 def _failures(events: Sequence[Event]) -> list[NodeFate]:
     return [one for one in events if isinstance(one, NodeFate) and one.state == "failed"]
 
 
-def _recovery(told: Sequence[Incident], began: float, views: Sequence[CommandView]) -> Recovery:
-    restored = [one.at for view in views if view.command.action == "RESTORE" for one in view.ended("done")]
+def _begun(told: Sequence[Incident], began: float, views: Sequence[CommandView]) -> Recovery:
     return Recovery(
         job=told[0].job or "",
         node=told[0].node,
-        probability=max(one.probability for one in told if one.at <= began),
+        probability=max((one.probability for one in told if one.at <= began), default=0.0),
         begun_at=began,
         moves=tuple(_move(view) for view in views),
-        ended_at=min(restored, default=None),
     )
+
+
+def _ended(
+    found: Recovery,
+    rank: int | None,
+    views: Sequence[CommandView],
+    events: Sequence[Event],
+    resized: Sequence[float],
+) -> float | None:
+    """When the rank ran again, or the job without it; at once where its node was not left after all."""
+    again = [one.at for view in views if view.command.action == "RESTORE" for one in view.ended("done")]
+    elsewhere = [
+        one.at
+        for one in events
+        if isinstance(one, Membership) and one.state == "running" and one.rank == rank and one.node != found.node
+    ]
+    called_off = []
+    if views and views[-1].command.action == "MIGRATE" and not any(view.ended("done") for view in views):
+        called_off = [one.at for stage in _BAD_ENDS for one in views[-1].ended(stage)]
+    ends = [at for at in (*again, *elsewhere, *resized, *called_off) if at >= found.begun_at]
+    return min(ends, default=None)
 
 
 def _move(view: CommandView) -> Move:
     def first(stage: str) -> float | None:
         return min((one.at for one in view.ended(stage)), default=None)
 
-    ends = [at for at in map(first, ("done", "failed", "expired", "rejected")) if at is not None]
+    ends = [at for at in (first(stage) for stage in _ENDS) if at is not None]
     return Move(
         issued_at=view.command.issued_at,
         received_at=first("received"),

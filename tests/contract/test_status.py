@@ -112,6 +112,7 @@ def _all_is_told(told: dict[str, Any], cluster: LivingCluster) -> None:
         assert [one["node"] for one in job["spares"]] == mine.spares
         assert job["step"] == mine.step
         assert job["prices"]["checkpoint_cost_s"] == 0.2
+    assert told["dead_letters"] > 0, "the stream holds some nonsense"
     assert told["assessments"]["nodes"] == 40
     assert sum(told["assessments"]["verdicts"].values()) == 40
     assert len(told["models"]["active"]) == 1

@@ -166,6 +166,58 @@ def test_a_failure_that_nobody_foresaw_is_none_of_these(log: Log) -> None:
     assert recoveries(log.view.jobs[JOB]) == []
 
 
+def moved_away(log: Log) -> None:
+    """A rank was vacated in time, and nobody has a place for it."""
+    log.trains(0.0)
+    log.runs("n2", 2, 0.0)
+    log.suspects("n2", 100.0, 0.9)
+    migrate = log.orders("MIGRATE", 120.0, "n2", "i-n2")
+    log.obeys(migrate, "MIGRATE", "n2", {"received": 120.0, "accepted": 120.0, "done": 121.0})
+
+
+def test_a_job_that_goes_on_smaller_has_recovered(log: Log) -> None:
+    moved_away(log)
+    resize = log.orders("RESIZE", 122.0, ranks=(0, 1, 3), world=3)
+    for rank, at in enumerate((130.0, 131.0, 129.0)):
+        log.obeys(resize, "RESIZE", f"n{rank}", {"received": 122.1, "accepted": 122.1, "done": at}, rank=rank)
+    log.trains(3000.0)
+    (found,) = recoveries(log.view.jobs[JOB])
+    assert found.ended_at == 129.0
+    assert not jobs(log.view, PolicySettings(), {})[0].holds
+
+
+def test_a_rank_that_somebody_else_started_again_has_recovered(log: Log) -> None:
+    moved_away(log)
+    log.runs("n7", 2, 140.0)
+    log.trains(3000.0)
+    assert recoveries(log.view.jobs[JOB])[0].ended_at == 140.0
+
+
+def test_a_rank_that_nobody_starts_again_has_not(log: Log) -> None:
+    moved_away(log)
+    log.runs("n1", 1, 140.0)  # another one
+    log.trains(3000.0)
+    assert recoveries(log.view.jobs[JOB])[0].ended_at is None
+    assert jobs(log.view, PolicySettings(), {})[0].cause == "contention"
+
+
+def test_a_node_that_was_not_left_after_all_recovered_from_nothing(log: Log) -> None:
+    log.trains(0.0)
+    log.runs("n2", 2, 0.0)
+    log.suspects("n2", 100.0, 0.9)
+    migrate = log.orders("MIGRATE", 120.0, "n2", "i-n2")
+    log.obeys(migrate, "MIGRATE", "n2", {"received": 120.1, "rejected": 120.2})
+    log.trains(3000.0)
+    assert recoveries(log.view.jobs[JOB])[0].ended_at == 120.2
+    assert not jobs(log.view, PolicySettings(), {})[0].holds
+
+
+def test_a_failure_after_its_migration_began_is_told_once(log: Log) -> None:
+    moved_away(log)
+    log.fails("n2", 125.0)
+    assert len(recoveries(log.view.jobs[JOB])) == 1
+
+
 def test_what_the_job_has_measured_is_what_is_usual(log: Log) -> None:
     log.trains(0.0)
     log.suspects("n2", 100.0, 0.9)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from decision_log import BEGAN, JOB, DecisionLog
 
 from connectors.codecs.records import encode_record
-from connectors.kafka.topics import DEAD_LETTER, EVENT, TELEMETRY
+from connectors.kafka.topics import EVENT, TELEMETRY
 from infra.observer.record import LogRecord
 from infra.status.document import document, jobs_of
 from infra.status.lines import lines
@@ -228,7 +228,7 @@ def test_lag_is_from_the_furthest_that_is_known(
 def test_a_snapshot_of_another_build_and_dead_letters_are_said(log: DecisionLog) -> None:
     reading = reading_of(log)
     reading.unread[1] = "its snapshot is not of this build: no"
-    reading.view.fold(LogRecord(DEAD_LETTER, 0, 0, None, b"?", BEGAN))
+    reading.dead_letters = 1
     said = words(document(reading, [], BEGAN))
     assert "partition 1: its snapshot is not of this build" in said
     assert "dead letters: 1" in said

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from connectors.executors import Executor
+from connectors.errors import Failed as EffectFailed
+from connectors.executors import Executor, RankState
 from connectors.seen_set import SeenSet
 from connectors.signing import Keyring
 from infra.agent.command_reader import CommandReader, Judged, Positions
@@ -156,7 +157,7 @@ class ClusterAgent:
                 self._seen.settle(item.ids)
             case _Heard():
                 self._room.release()
-                if item.judged is not None and self._is_mine(item.judged.command):
+                if item.judged is not None and self._is_mine(item.judged):
                     self._delivered(item.judged)
                 self._positions.passed(item.partition, item.offset)
             case _Said():
@@ -205,17 +206,38 @@ class ClusterAgent:
 
     def _look_at_rank(self) -> None:
         state = self._executor.state()
-        if state in {"ended", "died"}:
+        if self._must_not_be(state):
+            self._end_what_failed()
+        elif state in {"ended", "died"}:
             self._rank_ended(clean=state == "ended" or self._effects.told.finished)
+
+    def _must_not_be(self, state: RankState) -> bool:
+        """Tell whether the rank is one whose RESTORE or RESIZE has failed: its job goes on as if it were not there."""
+        record = self._executor.record
+        if record is None or record.order is None or self._protocol.stage(record.order) != "failed":
+            return False
+        return state in {"running", "stopped"} or (record.ended_by == record.order and state in {"ended", "died"})
+
+    def _end_what_failed(self) -> None:
+        record = self._executor.record
+        try:
+            self._executor.kill(record.order if record is not None else None)
+        except EffectFailed as fault:
+            self._say(f"a rank whose command has failed cannot be ended: {fault}")
+            return
+        self._say("the rank is ended, for the command that started it has failed")
+        self._announce()
 
     # -- commands
 
-    def _is_mine(self, command: Command) -> bool:
+    def _is_mine(self, judged: Judged) -> bool:
+        """Tell whether a command is for this node's job here; of a forgery it is enough that it names the node."""
+        command, record = judged.command, self._executor.record
+        is_of_job = command.job == self._place.job.name
         if command.node is not None:
-            return command.node == self._place.node
-        record = self._executor.record
+            return command.node == self._place.node and (is_of_job or judged.refused is not None)
         runs = record is not None and record.state == "running" and record.job == command.job
-        return runs and (not command.ranks or (record is not None and record.rank in command.ranks))
+        return is_of_job and runs and (not command.ranks or (record is not None and record.rank in command.ranks))
 
     def _delivered(self, judged: Judged) -> None:
         """Have the protocol judge a command; one of which nothing could be told is not taken up at all."""

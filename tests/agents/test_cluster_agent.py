@@ -193,6 +193,22 @@ def test_restore_from_a_checkpoint_that_is_not_there_fails_with_the_reason(clust
     assert "no good checkpoint of step 500" in (cluster.directory / "s0" / "rank.log").read_text()
 
 
+def test_a_rank_whose_restore_has_failed_is_ended_and_does_not_come_back_with_its_agent(cluster: Cluster) -> None:
+    """It was stopped before its first step: by then the job has been given another rank of this number."""
+    cluster.start("s0", "--spare")
+    cluster.node("s0", "spare")
+    restore = cluster.order("RESTORE", node="s0", ranks=(1,))  # rank 0 never comes, so it makes no step
+    cluster.stage(restore, "accepted")
+    wait_for("the rank", cluster.rank_processes)
+    cluster.agents["s0"].terminate()
+    assert cluster.agents["s0"].wait(30) == 0
+    cluster.stage(restore, "failed")
+    cluster.start("s0", "--spare")
+    cluster.node("s0", "vacated")
+    assert not cluster.rank_processes()
+    assert not [one for one in cluster.mine() if isinstance(one, NodeFate)]
+
+
 def test_sigterm_ends_the_rank_and_fails_what_is_open(cluster: Cluster) -> None:
     agent = cluster.start("n0", "--rank", "0")
     cluster.node("n0", "running")

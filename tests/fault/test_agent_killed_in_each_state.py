@@ -1,7 +1,7 @@
 """kill -9 of a real agent in each state of the protocol, and between an effect and its acknowledgement.
 
-Each command has one effect at most and ends in one terminal state. Here each moment once; ``make kills`` runs every
-action through every one of its moments, several times, and prints what came of each.
+Each command has one effect at most and ends in one terminal state. Here each moment once; ``make kills`` takes every
+action through every one of its moments, and each moment five times or more, and prints what came of it.
 """
 
 from __future__ import annotations
@@ -55,16 +55,18 @@ SHORT: list[tuple[Action, str]] = [
 
 
 def script() -> list[tuple[Action, str]]:
-    """Every action at each of its moments, so often as asked; what ends the rank is followed by what restores it."""
+    """Every action at each of its moments, and each moment ``TIMES`` times or more; what ends the rank is restored."""
     if not TIMES:
         return SHORT
-    restores = [("RESTORE", moment) for moment in ALL["RESTORE"]] * TIMES
-    ends = [(action, moment) for action in ("MIGRATE", "DRAIN") for moment in ALL[action]] * TIMES
-    made = [(action, moment) for action in ("CHECKPOINT", "RESIZE") for moment in ALL[action]] * TIMES
-    for number, end in enumerate(ends):
+
+    def of(*actions: Action) -> list[tuple[Action, str]]:
+        return [(one, moment) for one in actions for moment in ALL[one] for _ in range(times[moment])]
+
+    times = {moment: -(-TIMES // sum(moment in moments for moments in ALL.values())) for moment in MOMENTS}
+    made, restores = of("CHECKPOINT", "RESIZE"), of("RESTORE")
+    for number, end in enumerate(of("MIGRATE", "DRAIN")):
         made += [end, restores[number % len(restores)]]
-    made += [("QUARANTINE", moment) for moment in ALL["QUARANTINE"]] * TIMES
-    return made  # type: ignore[return-value]
+    return made + of("QUARANTINE")
 
 
 class Node:
@@ -129,6 +131,7 @@ def test_every_moment_has_a_meaning_and_is_met() -> None:
     assert {action for action, _ in SHORT} >= {"CHECKPOINT", "RESIZE", "MIGRATE", "RESTORE", "DRAIN"}
 
 
+@pytest.mark.timeout(600 + 1200 * TIMES)
 def test_killed_at_each_moment_a_command_has_one_effect_and_one_end(node: Node) -> None:
     counts: Counter[tuple[Action, str, str]] = Counter()
     first = node.made("CHECKPOINT")
@@ -163,5 +166,6 @@ def test_killed_at_each_moment_a_command_has_one_effect_and_one_end(node: Node) 
         assert set(stages.values()) == {1}, f"{command.action}: {stages}"
         assert len(node.ends(command)) == 1
     print(f"{sum(counts.values())} kills, each command with one effect and one end:")
-    for (action, moment, end), count in sorted(counts.items()):
-        print(f"  {action:<11} killed when {moment:<11} {count} × {end:<5} ({MOMENTS[moment]})")
+    for moment, meaning in MOMENTS.items():
+        found = {f"{action} {end}": count for (action, at, end), count in counts.items() if at == moment}
+        print(f"  {moment:<10} {sum(found.values()):>3} × {found} ({meaning})")

@@ -20,7 +20,7 @@ class Agent:
 
     def __init__(self, path: Path) -> None:
         self.heard: list[Mapping[str, Any]] = []
-        self.server = RankServer(path, self.heard.append)
+        self.server = RankServer(path, lambda _life, message: self.heard.append(message))
 
     def order(self, command: str, order: int, **more: Any) -> None:
         self.server.push({"type": "checkpoint", "command": command, "order": order, "step": None, **more})

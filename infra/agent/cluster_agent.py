@@ -51,6 +51,8 @@ RANK_GRACE_SECONDS = 2.0
 LAST_WORDS_SECONDS = 3.0
 #: Records that were read and not yet taken in; the reader waits when there are as many.
 HEARD_MAX = 1_000
+#: What a rank gives as its reason is cut to so many characters.
+REASON_MAX = 500
 
 Say = Callable[[str], None]
 
@@ -317,6 +319,8 @@ class ClusterAgent:
             case "durable":
                 seconds, uri, digest = float(message["seconds"]), str(message["uri"]), str(message["digest"])
                 self._happened(Durable(message["command"], now(), int(message["step"]), seconds, uri, digest))
+            case "failed":
+                self._happened(Failed(message["command"], now(), f"the rank says: {message['reason']}"[:REASON_MAX]))
             case "unknown":
                 self._happened(Failed(message["command"], now(), "interrupted: the rank had not begun it in time"))
             case "resumed":

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check format bench lab drill clean kills
+.PHONY: help setup dev run test check format bench lab drill torch clean kills
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ lab: dev ## the lab in its short form: detector, predictor, history, policies, t
 
 drill: dev ## kill 20 nodes of a real torch job, under static Young and under forestall (ARGS='--kills 3': 6 minutes)
 	@$(BIN)/forestall drill --job torch --ranks 4 $(or $(ARGS),--kills 20)
+
+torch: dev ## kill ranks of the torch example twenty times and saving processes eighty times (20 minutes)
+	@GPT_KILLS=20 SAVES_KILLED=40 $(BIN)/python -m pytest -s tests/fault/test_torch_gpt_killed.py \
+		tests/fault/test_killed_while_saving.py tests/fault/test_framework_callbacks.py
 
 clean: ## remove the environment and what the tools cache
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

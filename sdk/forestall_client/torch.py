@@ -188,6 +188,6 @@ class Checkpoints:
 def bytes_of(state: Any) -> int:
     """Return the bytes of all tensors in a nested ``state``."""
     if isinstance(state, torch.Tensor):
-        return state.element_size() * state.nelement()
+        return int(state.element_size() * state.nelement())
     parts = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
     return sum(bytes_of(part) for part in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from pathlib import Path
 
@@ -36,6 +37,22 @@ def test_a_wrong_argument_is_named(
     assert call(tmp_path, *more) == 2
     assert word in capsys.readouterr().err
     assert not (tmp_path / "n0").exists()
+
+
+def test_without_a_keyring_it_does_not_start_and_names_what_makes_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tmp_path, "--spare", "--set", f"signing.keyring={tmp_path / 'none.json'}") == 2
+    assert "forestall keys new" in capsys.readouterr().err
+
+
+def test_a_node_that_nothing_holds_can_be_given_back_and_needs_neither_broker_nor_keyring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tmp_path, "--return", "--set", f"signing.keyring={tmp_path / 'none.json'}", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"node": "n0", "quarantined_by": None, "rank": "none"}
+    (line,) = (tmp_path / "n0" / "commands.jsonl").read_text().splitlines()
+    assert "readmitted" in line
 
 
 def test_a_role_is_needed(tmp_path: Path) -> None:

@@ -23,6 +23,17 @@ def test_a_job_is_read(tmp_path: Path) -> None:
     assert (job.name, job.command, job.world, dict(job.environment)) == ("a", ("x", "y"), 4, {"K": "v"})
 
 
+@pytest.mark.parametrize(
+    ("more", "declared"),
+    [("", (None, None)), ("min_nodes = 2\n", (2, 1)), ("min_nodes = 2\nreplica_nodes = 2\n", (2, 2))],
+)
+def test_a_job_says_to_how_few_it_may_shrink_or_that_it_never_does(
+    tmp_path: Path, more: str, declared: tuple[int | None, int | None]
+) -> None:
+    job = load_job(write(tmp_path, f'[jobs.a]\ncommand = ["x"]\nworld = 4\n{more}'), None)
+    assert (job.min_nodes, job.replica_nodes) == declared
+
+
 def test_the_only_job_needs_no_name(tmp_path: Path) -> None:
     assert load_job(write(tmp_path, '[jobs.only]\ncommand = ["x"]\nworld = 2\n'), None).name == "only"
 
@@ -42,6 +53,11 @@ def test_the_only_job_needs_no_name(tmp_path: Path) -> None:
             ["'wrold'", "command is 'x'", "world is 0", "environment is"],
         ),
         ("[jobs.a]\ncommand = []\nworld = true\n", None, ["command is []", "world is True"]),
+        ("[jobs.a]\ncommand = ['x']\nworld = 4\nmin_nodes = 5\n", None, ["min_nodes is 5", "at most world"]),
+        ("[jobs.a]\ncommand = ['x']\nworld = 4\nmin_nodes = 0\n", None, ["min_nodes is 0"]),
+        ("[jobs.a]\ncommand = ['x']\nworld = 4\nmin_nodes = true\n", None, ["min_nodes is True"]),
+        ("[jobs.a]\ncommand = ['x']\nworld = 4\nmin_nodes = 2\nreplica_nodes = 'a'\n", None, ["replica_nodes is 'a'"]),
+        ("[jobs.a]\ncommand = ['x']\nworld = 4\nreplica_nodes = 2\n", None, ["min_nodes, to how few, is missing"]),
     ],
 )
 def test_every_fault_is_named(tmp_path: Path, text: str, name: str | None, words: list[str]) -> None:

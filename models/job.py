@@ -162,11 +162,15 @@ class Rescue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resizing:
-    """A RESIZE under way: the nodes of the ranks that go on, in the order of their new numbers, and the new world."""
+    """A RESIZE under way: the nodes of the ranks that go on, in the order of their new numbers, and the new world.
+
+    ``surplus`` are nodes that fill no whole replica of it.
+    """
 
     command: str
     nodes: tuple[str, ...]
     world: int
+    surplus: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

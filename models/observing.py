@@ -104,12 +104,12 @@ def _failed(turn: Turn, job: Job, event: NodeFate) -> None:
     known = job.places.get(event.node)
     if known is None or known.state in {"vacated", "failed"} or event.at >= known.at:
         learn_failure(turn, job, event.node, event.at, ran=rank is not None)
+    if known is not None and not turn.state.loading and (event.at >= known.at or known.state in {"vacated", "failed"}):
+        goes_out(turn.state, event.node, turn.clock)
     if known is None or known.state in {"vacated", "failed"} or event.at < known.at:
         return
     job.places[event.node] = Place("failed", event.at)
     job.seen.pop(event.node, None)
-    if not turn.state.loading:
-        goes_out(turn.state, event.node, turn.clock)
     node_fell(job, event.node)
     if rank is not None:
         job.failed_at = event.at

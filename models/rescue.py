@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from models.brakes.breaker import goes_out
 from models.brakes.gate import held, paused
-from models.flights import End, failure_text
+from models.flights import End, failure_text, node_fell
 from models.job import InFlight, Job, Place, Rescue, measured
 from models.prices import (
     Checkpoint,
@@ -293,6 +293,7 @@ def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
     """Start a lost rank on a spare from the last durable checkpoint; without a spare it waits for one."""
     if job.saved is None:
         rescue.phase = "settled"
+        rescue.wait("no checkpoint is durable at every rank, so that none can be restored", turn.clock)
         return
     without = [one.rank for one in job.rescues.values() if one.phase == "lost" and one.spare is None]
     if without:
@@ -362,9 +363,13 @@ def _vacated(turn: Turn, job: Job, flight: InFlight, rescue: Rescue | None) -> N
     node = flight.node or ""
     running = job.rank_on(node)
     rank = flight.ranks[0] if running is None else running
-    job.places[node] = Place("vacated", turn.at, left="suspected")
+    known = job.places.get(node)
+    if known is None or known.state != "failed":
+        job.places[node] = Place("vacated", turn.at, left="suspected")
+    node_fell(job, node)
     if rescue is None:
-        if rank in job.ranks:
+        renumbered = running is None and (job.resizing is not None or job.full_world is not None)
+        if rank in job.ranks or renumbered:
             return
         key = flight.incident or flight.id  # a late answer: its incident closed meanwhile, but the rank is gone
         rescue = Rescue(key=key, incident=flight.incident, node=node, rank=rank, begun_at=turn.at)
@@ -381,24 +386,25 @@ def lose(turn: Turn, job: Job, rescue: Rescue) -> None:
 
 def restore_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     """Take in that the rank runs on its spare, or choose another spare."""
-    down = (one for one in job.rescues.values() if one.phase in {"lost", "restoring"})
-    rescue = next((one for one in down if one.rank == flight.ranks[0]), None)
+    down = [one for one in job.rescues.values() if one.phase in DOWN]
+    rescue = next((one for one in down if one.command == flight.id), None)
+    if rescue is None and job.resizing is None:  # a late answer
+        rescue = next((one for one in down if one.rank == flight.ranks[0]), None)
     if rescue is None:
         return
     if end == "done" and (rescue.command == flight.id or rescue.phase == "lost"):
         if flight.done_s is not None:
             job.restore_s = measured(job.restore_s, flight.done_s)
-        world = max((place.world for place in job.places.values() if place.world is not None), default=job.world)
-        job.places[flight.node or ""] = Place("running", turn.at, rank=rescue.rank, world=job.world or world)
+        for node, place in job.places.items():
+            if place.rank == rescue.rank and place.state == "running" and job.resizing is None:
+                job.places[node] = Place("vacated", turn.at)  # a rank runs on one node only: its newest
+        job.places[flight.node or ""] = Place("running", turn.at, rank=rescue.rank, world=job.world)
         job.resizes = 0
         _learn_migrated(turn, rescue)
         if rescue.called_back:
             _suspected_anew(job, flight.node or "")
         del job.rescues[rescue.key]
     elif end != "done" and rescue.command == flight.id:
-        if rescue.joins and (job.world is None or rescue.rank >= job.world):
-            del job.rescues[rescue.key]  # of a world that nobody came along to
-            return
         rescue.tried = (*rescue.tried, flight.node or "")
         rescue.failures = (*rescue.failures, failure_text(flight, end))
         rescue.phase, rescue.command, rescue.spare = "lost", None, None

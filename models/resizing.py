@@ -11,6 +11,8 @@ and no other command is begun for the job but the RESTORE of a rank of the new n
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.brakes.breaker import goes_out
 from models.brakes.gate import paused
 from models.brakes.state import Hold
@@ -26,6 +28,7 @@ from models.turn import Turn
 
 GROW = "grow back to the size that the job had"
 SURPLUS = "it fills no whole replica of the smaller job"
+STRAY = "nobody came along to the world that it was to join"
 SAVE_TO_GROW = f"save first, then {GROW}"
 
 
@@ -59,6 +62,8 @@ def _shrink(turn: Turn, job: Job, lost: list[Rescue], replica_nodes: int) -> Non
     surplus = [node for node, place in job.places.items() if place.state == "running" and node not in staying]
     full = job.full_world or job.world or world
     for rescue in lost:
+        if rescue.hold == Hold(NO_SPARE, turn.clock):
+            rescue.hold = None  # not waited for: this is what is done about it
         rescue.wait(None, turn.clock)
         rescue.spare = None
     without = ", ".join(str(rescue.rank) for rescue in lost[len(joining) :])
@@ -71,8 +76,8 @@ def _shrink(turn: Turn, job: Job, lost: list[Rescue], replica_nodes: int) -> Non
     evidence = tuple(dict.fromkeys(one for rescue in lost for one in rescue.evidence))
     job.full_world = full
     _resize(turn, job, staying, joining, world, rule, numbers, evidence)
-    for node in surplus:
-        _release(turn, job, node)
+    if job.resizing is not None:
+        job.resizing = replace(job.resizing, surplus=tuple(surplus))
     for rescue in lost:
         rescue.failures = ()
 
@@ -107,9 +112,11 @@ def _resize(
     """Every rank on ``nodes`` begins anew from the last durable checkpoint, and those on ``joining`` with them."""
     if job.saved is None:
         return
-    for flight in job.in_flight.values():
+    for flight in list(job.in_flight.values()):
         if flight.action == "CHECKPOINT" and flight.failure is None:
             flight.failure = "the job is resized"
+        elif flight.action == "RESTORE":  # a late one, of a number that is no more
+            del job.in_flight[flight.id]
     command = turn.issue(
         job,
         "RESIZE",
@@ -134,13 +141,12 @@ def _resize(
         job.rescues[key] = rescue
 
 
-def _release(turn: Turn, job: Job, node: str) -> None:
-    """A healthy node that fills no whole replica leaves the job, and is at hand when it grows back."""
+def _release(turn: Turn, job: Job, node: str, rank: int, rule: str) -> None:
+    """A healthy node with nothing to do in the job leaves it, and is at hand when it grows back."""
     if job.saved is None:
         return
-    rank = job.places[node].rank or 0
     numbers = {"replica_nodes": float(job.replica_nodes or 1)}
-    command = turn.issue(job, "MIGRATE", SURPLUS, numbers, node=node, ranks=(rank,), step=job.saved.step)
+    command = turn.issue(job, "MIGRATE", rule, numbers, node=node, ranks=(rank,), step=job.saved.step)
     job.in_flight[command].surplus = True
     job.places[node] = Place("vacated", turn.at, left="surplus")
     for rescue in [one for one in job.rescues.values() if one.node == node]:
@@ -155,17 +161,37 @@ def resize_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     job.resizing = None
     fallen = [] if end == "done" else list(fallen_ranks(flight, end))
     if fallen and len(fallen) == len(flight.ranks):
-        job.resizes += 1
-        for rescue in job.rescues.values():
-            if rescue.phase in DOWN:
-                rescue.failures = (*rescue.failures, failure_text(flight, end))[-FAILURES_MAX:]
+        _came_to_nothing(turn, job, plan, failure_text(flight, end))
         return
     job.resizes = 0
+    for node in plan.surplus:
+        if (rank := job.rank_on(node)) is not None:
+            _release(turn, job, node, rank, SURPLUS)
     _renumber(turn, job, plan)
     for rank in fallen:
         _fell(turn, job, plan, flight.nodes[flight.ranks.index(rank)], failure_text(flight, end))
     if job.full_world is not None and plan.world >= job.full_world:
         job.full_world = None
+
+
+def _came_to_nothing(turn: Turn, job: Job, plan: Resizing, why: str) -> None:
+    """No rank came along: the old numbers hold, and nodes that were to join a world that is not are let go again."""
+    job.resizes += 1
+    strays = {
+        node: place.rank or 0
+        for node, place in job.places.items()
+        if place.state == "running" and place.world == plan.world and node not in plan.nodes
+    }
+    for rescue in list(job.rescues.values()):
+        if rescue.joins:
+            job.in_flight.pop(rescue.command or "", None)
+            del job.rescues[rescue.key]
+            strays[rescue.node] = rescue.rank
+        elif rescue.phase in DOWN:
+            rescue.failures = (*rescue.failures, why)[-FAILURES_MAX:]
+    for node, rank in strays.items():
+        job.places[node] = Place("failed", turn.at)
+        _release(turn, job, node, rank, STRAY)
 
 
 def _renumber(turn: Turn, job: Job, plan: Resizing) -> None:
@@ -199,6 +225,8 @@ def _fell(turn: Turn, job: Job, plan: Resizing, node: str, why: str) -> None:
 
 def grow_back(turn: Turn, job: Job) -> None:
     """A job that was made smaller takes spares in when they fill a replica and that pays: CHECKPOINT, then RESIZE."""
+    if job.full_world is not None and job.whole and len(job.ranks) >= job.full_world and job.resizing is None:
+        job.full_world = job.hold = None
     full, settings = job.full_world, turn.state.settings
     if full is None or job.resizing is not None or job.growing is not None or job.replica_nodes is None:
         return

@@ -75,7 +75,8 @@ class DecisionLog:
         """Let the job train: each second every rank tells its progress, and a tick follows."""
         answered = []
         for _ in range(seconds):
-            step = (self.job.step or 0) + round(1.0 / step_s)
+            saved = self.job.saved
+            step = (self.job.step or (saved.step if saved is not None else 0)) + round(1.0 / step_s)
             self.at += 0.9
             answered += self.progress(step, step_s=step_s, load=load)
             answered += self.tick(0.1)

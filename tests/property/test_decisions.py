@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import pytest
 from decision_log import JOB, DecisionLog
@@ -18,19 +17,14 @@ from hypothesis import strategies as st
 from models.decisions import LEVELS, DecisionState, PolicySettings, decide, from_bytes, initial_state, to_bytes
 from models.flights import missing_ranks
 from models.records import (
-    BreakerReset,
     Cause,
     Command,
     Event,
-    NodeFate,
-    OptOut,
     Outcome,
-    Pause,
     Stage,
     Tick,
     command_id,
 )
-from models.resizing import SURPLUS
 
 NODES = ("n0", "n1", "n2", "n3", "s0", "s1", "s2")
 STAGES: tuple[Stage, ...] = ("received", "accepted", "staged", "durable", "done", "failed", "rejected", "expired")
@@ -237,73 +231,6 @@ def durable_steps(events: Iterable[Event], commands: Iterable[Command]) -> set[i
         if command.action == "CHECKPOINT" and {one.rank for one in told} >= set(command.ranks) and len(steps) == 1:
             found |= steps
     return found
-
-
-@settings(max_examples=200, deadline=None)
-@given(program, policies, st.integers(0, 3), st.sampled_from([ELASTIC, {}]))
-def test_no_more_nodes_are_ordered_out_than_the_breaker_lets(
-    moves: list[tuple[int, int]], policy: str, bound: int, declared: dict[str, int]
-) -> None:
-    """Counted by itself: by tick time, of every node ordered out or told to have failed since the last reset."""
-    chosen = replace(settings_of("migrate", policy), breaker_nodes=bound, breaker_share=0.0, breaker_window_s=200.0)
-    log = run(moves, chosen, declared)
-    ordered = {one.cause.offset: one for one in log.commands if one.action == "MIGRATE" and one.reason.rule != SURPLUS}
-    outs: dict[str, float] = {}
-    now, loading = log.events[0].at, False
-    for offset, event in enumerate(log.events):
-        if isinstance(event, Tick):
-            now, loading = event.at, bool(event.history)
-        elif isinstance(event, BreakerReset):
-            outs.clear()
-        elif isinstance(event, NodeFate) and event.state == "failed" and not loading:
-            outs[event.node] = now
-        command = ordered.get(offset)
-        if command is not None and command.node is not None:
-            outs[command.node] = now
-            assert sum(at > now - 200.0 for at in outs.values()) <= bound
-
-
-@settings(max_examples=150, deadline=None)
-@given(program, policies)
-def test_a_paused_fold_commands_nothing_but_to_bring_back_what_is_down(
-    moves: list[tuple[int, int]], policy: str
-) -> None:
-    log = run(moves, settings_of("migrate", policy), ELASTIC)
-    paused: dict[str | None, bool] = {}
-    by_cause: dict[int, list[Command]] = {}
-    for command in log.commands:
-        by_cause.setdefault(command.cause.offset, []).append(command)
-    for offset, event in enumerate(log.events):
-        if isinstance(event, Pause):
-            paused[event.job] = event.paused
-        if any(paused.values()):
-            assert {one.action for one in by_cause.get(offset, [])} <= {"RESTORE"}
-
-
-@settings(max_examples=100, deadline=None)
-@given(program, policies)
-def test_a_node_that_is_opted_out_is_neither_left_nor_taken(moves: list[tuple[int, int]], policy: str) -> None:
-    log = run(moves, settings_of("migrate", policy), ELASTIC)
-    out: set[str] = set()
-    named = {one.cause.offset: (one.node, one.spare) for one in log.commands if one.reason.rule != SURPLUS}
-    for offset, event in enumerate(log.events):
-        if isinstance(event, OptOut):
-            (out.add if event.out else out.discard)(event.node)
-        assert not out & {name for name in named.get(offset, ()) if name is not None}
-
-
-@settings(max_examples=150, deadline=None)
-@given(program, policies)
-def test_what_is_held_says_so_and_ranks_stay_apart(moves: list[tuple[int, int]], policy: str) -> None:
-    def sound(log: DecisionLog) -> None:
-        ranks = [place.rank for place in log.job.places.values() if place.state == "running"]
-        assert len(ranks) == len(set(ranks)), "a rank runs on one node"
-        assert log.state.loading or not any(
-            rescue.phase == "lost" and rescue.hold is None and rescue.command is None and log.job.resizing is None
-            for rescue in log.job.rescues.values()
-        )
-
-    run(moves, settings_of("migrate", policy), ELASTIC, after=sound)
 
 
 @settings(max_examples=100, deadline=None)

@@ -64,10 +64,14 @@ def write(path: Path, data: bytes) -> str:
     """Put ``data`` durably at ``path``; return its sha256 in hexadecimal."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        fresh.unlink(missing_ok=True)  # a full disk needs its room
+        raise
     fresh.replace(path)
     for folder in (path.parent, path.parent.parent):
         _sync(folder)

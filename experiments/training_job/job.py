@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -109,12 +110,18 @@ class Rank:
         self._writer.start()
 
     def _write(self, step: int, data: bytes) -> None:
-        path = checkpoint.path_of(self._checkpoints, step, self._plan.rank, self._plan.world)
-        digest = checkpoint.write(path, data)
+        """Make a copy durable. Where that fails training goes on: the last good checkpoint is still there."""
+        plan = self._plan
+        path = checkpoint.path_of(self._checkpoints, step, plan.rank, plan.world)
+        try:
+            digest = checkpoint.write(path, data)
+        except OSError as fault:
+            print(f"training job: no checkpoint of step {step}: {path}: {fault.strerror}", file=sys.stderr)
+            return
         self._client.ack_durable(step, path.absolute().as_uri(), digest)
-        good = checkpoint.latest_good(self._checkpoints, self._plan.world)
+        good = checkpoint.latest_good(self._checkpoints, plan.world)
         if good is not None:
-            checkpoint.remove_older(self._checkpoints, self._plan.rank, self._plan.world, good)
+            checkpoint.remove_older(self._checkpoints, plan.rank, plan.world, good)
             self._exchange.remove_older(good)
 
     def _wait_for_writer(self) -> None:

@@ -149,6 +149,26 @@ def test_told_to_begin_anew_it_says_that_it_resumed_from_nought(tmp_path: Path) 
     assert train(tmp_path, resume=0).of("resumed") == [(0,)]
 
 
+def test_on_a_full_disk_training_goes_on_and_the_last_good_checkpoint_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path)
+    full = OSError(28, "No space left on device")
+
+    def fsync(_: int) -> None:
+        raise full
+
+    monkeypatch.setattr(checkpoint.os, "fsync", fsync)
+    told = train(tmp_path, steps=24, own_every=4)
+    assert told.of("finished") == [(24,)]
+    assert told.of("durable") == []
+    assert "no checkpoint of step 24" in capsys.readouterr().err
+    assert not list((tmp_path / "checkpoints").rglob("*.tmp"))
+    monkeypatch.undo()
+    assert checkpoint.latest_good(tmp_path / "checkpoints", 1) == 12
+    assert train(tmp_path, steps=25).of("resumed") == [(12,)]
+
+
 def test_a_rank_of_a_job_that_shrank_goes_on_from_the_larger_one_s_checkpoint(tmp_path: Path) -> None:
     larger = [
         threading.Thread(target=train, args=(tmp_path,), kwargs={"rank": rank, "world": 2, "steps": 300})

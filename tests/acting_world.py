@@ -187,7 +187,7 @@ class DiskAndRank(MemoryExecutor):
             self._memory["rank"] = replace(self.record, ended_by=by)
         self._machine.point()
         if self.state() == "running" and by is not None and self.record is not None and by != self.record.order:
-            self._machine.cluster.effects[by, self._machine.node, "ended"] += 1
+            self._machine.takes_effect(by, "ended")
         self._end(-9)
         self._machine.ended()
         self._machine.point()
@@ -475,6 +475,12 @@ class Machine:
         self.word, self.progress = None, None
 
     # -- what befalls the machine
+
+    def takes_effect(self, command: str, what: str) -> None:
+        """Something really happens for a command: that it was accepted must be on the disk by now."""
+        told = (one.outcome for one in self.disk if isinstance(one, Record))
+        assert any(one.command == command and one.stage != "received" for one in told), "not durable before its effect"
+        self.cluster.effects[command, self.node, what] += 1
 
     def began(self, launch: Launch) -> None:
         """A process was really started."""

@@ -389,6 +389,8 @@ class Fire(RuleBasedStateMachine):
             if isinstance(event, Outcome) and event.stage in TERMINAL_STAGES:
                 ends.setdefault((event.command, event.node), set()).add(event.stage)
         assert all(len(stages) == 1 for stages in ends.values()), "a command has ended twice"
+        refused = {key for key, stages in ends.items() if stages & {"expired", "rejected"}}
+        assert not refused & {(command, node) for command, node, _ in self.cluster.effects}, "refused, yet carried out"
         self.tally.update(next(iter(stages)) for stages in ends.values())
 
     def a_rank_runs_once(self) -> None:

@@ -15,12 +15,12 @@ from experiments.checkpoint_cost.frequencies import Loop, frequencies
 from experiments.checkpoint_cost.modes import MODES, saver
 from experiments.checkpoint_cost.peer_memory import available
 from experiments.checkpoint_cost.restore import loads
-from experiments.checkpoint_cost.room import filesystem_of, lacking
+from experiments.checkpoint_cost.room import filesystem_of, lacking, load
 from experiments.checkpoint_cost.sample import row
 from experiments.checkpoint_cost.weights import total_bytes, weights
 
 #: Sizes from here on are measured ``repeat_large`` times.
-LARGE_BYTES = 1_000_000_000
+LARGE_BYTES = 400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ QUICK = Plan(
 
 def measured(plan: Plan, folder: Path, progress: Callable[[], None]) -> dict[str, Any]:
     """Measure in a new folder below ``folder``, which is removed; what there is no room for is left out, and said."""
-    told: dict[str, Any] = {"rows": [], "loads": [], "frequencies": [], "left_out": []}
+    told: dict[str, Any] = {"rows": [], "loads": [], "frequencies": [], "left_out": [], "load_before": load()}
     modes = [mode for mode in MODES if mode != "in-memory" or available()]
     if len(modes) < len(MODES):
         told["left_out"].append({"mode": "in-memory", "why": "this system shares no anonymous memory by file handle"})

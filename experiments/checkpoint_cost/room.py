@@ -28,6 +28,11 @@ def lacking(size: int, folder: Path) -> str | None:
     return None
 
 
+def load() -> dict[str, float]:
+    """Return how many processes have wanted to run in the last minute, and how many cores there are for them."""
+    return {"processes": round(psutil.getloadavg()[0], 2), "cores": float(psutil.cpu_count() or 1)}
+
+
 def filesystem_of(folder: Path) -> str:
     """Return the kind of the file system that holds ``folder``, as the system names it (``ext4``, ``tmpfs``, …)."""
     there = folder.resolve()

@@ -104,6 +104,21 @@ def test_nothing_is_left_behind_but_what_was_asked_for(quick: dict[str, Any]) ->
     assert quick["filesystem"] in quick["about"]
 
 
+@pytest.mark.parametrize(("processes", "said"), [(0.5, False), (7.0, True)])
+def test_a_machine_that_was_busy_is_said_to_have_been(processes: float, said: bool) -> None:
+    from infra.cli.lab.checkpoint_cost import _about
+
+    about = _about({"filesystem": "ext4", "load_before": {"processes": processes, "cores": 2.0}}, Path("/scratch"))
+    assert ("7 processes wanted its 2 cores" in about) is said
+
+
+def test_what_lies_in_memory_is_not_said_to_be_durable() -> None:
+    from infra.cli.lab.checkpoint_cost import _about
+
+    idle = {"processes": 0.0, "cores": 2.0}
+    assert "nothing there is durable" in _about({"filesystem": "tmpfs", "load_before": idle}, Path("/dev/shm"))
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_a_checkpoint_on_disk_is_whole_when_it_is_said_to_be_safe(
     mode: str, state: dict[str, Any], tmp_path: Path

@@ -40,7 +40,7 @@ examples
   forestall lab checkpoint-cost --policy-size 14GB --policy-mode async --toml policy.toml
   forestall worker --config policy.toml                            a worker that knows these C and W"""
     parser.add_argument("--sizes", type=sizes, metavar="A,B", help="for example 100MB,2GB (default: 10 MB to 2 GB)")
-    parser.add_argument("--repeat", type=repeat, metavar="N", help="checkpoints of each (default: 5; from 1 GB on 3)")
+    parser.add_argument("--repeat", type=repeat, metavar="N", help="checkpoints of each (default: 5; from 400 MB on 3)")
     parser.add_argument(
         "--directory", type=Path, metavar="DIR", help="where checkpoints are written (default: temporary files)"
     )
@@ -180,11 +180,14 @@ def _about(told: Mapping[str, Any], folder: Path) -> str:
     disk = f"{folder} ({kind})"
     if kind in {"tmpfs", "ramfs"}:
         disk += ", which is memory: nothing there is durable, name another --directory"
+    busy = told["load_before"]
+    crowded = busy["processes"] > busy["cores"] / 2
+    others = f"; {busy['processes']:g} processes wanted its {busy['cores']:g} cores before it began" if crowded else ""
     return (
         f"written to new files in {disk}, each checkpoint safe when its content and its names were fsynced, so no "
         "warm page helps it; loads are told from disk (cold) and from the system's cache (warm); "
         "in-memory is another process of this machine: it outlives the training process, not the machine; "
-        "the loop computes on one core"
+        f"the loop computes on one core{others}"
     )
 
 

@@ -41,7 +41,7 @@ def checkpoint_overhead(
     ``step_s`` is what a step takes, ``mtbf_s`` the job's mean time between failures, both in seconds.
     """
     from_s = max(begun_at, now - WINDOW_S)
-    recent = sorted(one for one in checkpoints if one.at >= from_s)
+    recent = sorted((one for one in checkpoints if one.at >= from_s), key=lambda one: one.at)
     wall_s = now - from_s
     numbers = {"checkpoints": float(len(recent)), "window_seconds": max(0.0, wall_s)}
     if len(recent) < CHECKPOINTS_MIN or wall_s <= 0.0:

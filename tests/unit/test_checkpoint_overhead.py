@@ -81,6 +81,11 @@ def test_only_the_last_hour_counts() -> None:
     assert not checkpoint_overhead("j", old, now=3600.0 + WINDOW_S, **told).holds
 
 
+def test_two_at_one_time_of_which_one_told_its_bytes() -> None:
+    made = [Checkpoint(5.0, 30.0, size) for size in (None, 7, None)]
+    assert checkpoint_overhead("j", made, begun_at=0.0, now=60.0, step_s=0.1, mtbf_s=1e6).holds
+
+
 def test_a_job_that_has_not_begun_says_nothing() -> None:
     made = [Checkpoint(5.0, 1.0, None)] * 5
     found = checkpoint_overhead("j", made, begun_at=10.0, now=10.0, step_s=0.1, mtbf_s=1e6)

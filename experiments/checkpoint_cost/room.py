@@ -13,8 +13,8 @@ DISK_LEFT_BYTES: Final = 1 << 30
 MEMORY_LEFT_BYTES: Final = 512 << 20
 #: A checkpoint's files take a little more than its tensors.
 DISK_SHARE: Final = 1.05
-#: The state and the two places of the peer; or the state, its copy, and pages that are not yet on disk.
-MEMORY_SHARE: Final = 3.2
+#: The state, the two places of the peer, the copy that is written, and pages that are not yet on disk.
+MEMORY_SHARE: Final = 4.5
 
 
 def lacking(size: int, folder: Path) -> str | None:

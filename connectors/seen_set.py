@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from connectors.codecs.records import decode_command, decode_event, encode_command, encode_event
@@ -40,11 +41,14 @@ class SeenSet:
         self.records: list[Kept] = []
         self._pending: dict[str, Outcome | NodeFate] = {}
         self._lines = self._left = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".new").unlink(missing_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._load()
-        _sync_folder(path.parent)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".new").unlink(missing_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._load()
+            _sync_folder(path.parent)
+        except OSError as fault:
+            raise Failed(f"{path} cannot be opened: {fault.strerror}; no command is carried out without it") from fault
 
     def append(self, records: Sequence[Record]) -> None:
         """Write stages that were entered, in one go; they are safe when this returns."""
@@ -92,11 +96,12 @@ class SeenSet:
             lines.append(_line(one.outcome, one))
             if one.outcome.id not in self._pending:
                 lines.append(json.dumps({"sent": one.outcome.id}).encode() + b"\n")
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        _write_all(descriptor, b"".join(lines))
-        os.fsync(descriptor)
-        fresh.replace(self._path)
-        _sync_folder(self._path.parent)
+        try:
+            descriptor = _replace(self._path, fresh, b"".join(lines))
+        except OSError as fault:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise _unwritable(self._path, fault) from fault
         os.close(self._file)
         self._file, self._lines, self._left = descriptor, len(lines), len(lines)
 
@@ -106,7 +111,10 @@ class SeenSet:
 
     def _write(self, lines: Sequence[bytes]) -> None:
         self._append(b"".join(lines))
-        os.fsync(self._file)
+        try:
+            os.fsync(self._file)
+        except OSError as fault:
+            raise _unwritable(self._path, fault) from fault
         self._lines += len(lines)
 
     def _append(self, data: bytes) -> None:
@@ -114,8 +122,9 @@ class SeenSet:
         try:
             _write_all(self._file, data)
         except OSError as fault:
-            os.ftruncate(self._file, before)
-            raise Failed(f"{self._path} cannot be written: {fault.strerror}; no command is carried out") from fault
+            with suppress(OSError):
+                os.ftruncate(self._file, before)
+            raise _unwritable(self._path, fault) from fault
 
     def _load(self) -> None:
         data = self._path.read_bytes()
@@ -163,6 +172,24 @@ def _line(event: Outcome | NodeFate, record: Record | None = None) -> bytes:
     if record is not None and record.accepted_at is not None:
         head += b',"accepted_at":' + json.dumps(record.accepted_at).encode()
     return head + b"}\n"
+
+
+def _unwritable(path: Path, fault: OSError) -> Failed:
+    return Failed(f"{path} cannot be written: {fault.strerror}; no command is carried out until it can be")
+
+
+def _replace(path: Path, fresh: Path, content: bytes) -> int:
+    """Put a file with this content in the place of another, durably; return its descriptor."""
+    descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    try:
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+        fresh.replace(path)
+        _sync_folder(path.parent)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

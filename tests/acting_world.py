@@ -358,7 +358,7 @@ class Machine:
             self.mail.append(Failed(command.id, self.now, "interrupted: the rank had not begun it in time"))
         elif save is None:
             process.saves[command.id] = Save()
-            self.cluster.effects[command.id, self.node] += 1
+            self.takes_effect(command.id, "asked")
         elif save.step is not None:
             self._tell(command.id, save)
 
@@ -488,7 +488,7 @@ class Machine:
         assert launch.world is not None
         self.cluster.processes[self.node, len(self.codes)] = Process(self.job, launch.rank, launch.world)
         if launch.order is not None:
-            self.cluster.effects[launch.order, self.node] += 1
+            self.takes_effect(launch.order, "started")
         if launch.step is not None:
             training.step, training.run, training.world = launch.step, training.run + 1, launch.world
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from connectors.errors import WrongUse
+from connectors.errors import Failed, WrongUse
 
 SEEN = "commands.jsonl"
 POSITIONS = "positions.json"
@@ -14,8 +14,11 @@ POSITIONS = "positions.json"
 
 def hold(directory: Path, node: str) -> int:
     """Take the directory for this process alone; returns the descriptor that holds it."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as fault:
+        raise Failed(f"{directory} cannot be written: {fault.strerror}; a cluster agent must remember there") from fault
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

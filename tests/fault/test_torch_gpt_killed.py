@@ -12,15 +12,17 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import forestall_client
 import pytest
 import torch_process
-from rank_ear import listening, wait
+from rank_ear import Ear, listening, wait
 
 torch = pytest.importorskip("torch", reason="the example is one for torch")
 sys.path.insert(0, str(torch_process.EXAMPLES))
+import torch_gpt.job as torch_gpt_job  # noqa: E402
 from torch_gpt.model import BATCH, Trainer  # noqa: E402
 
 sys.path.remove(str(torch_process.EXAMPLES))
@@ -33,16 +35,20 @@ KILLS = int(os.environ.get("GPT_KILLS", "0"))
 class Job:
     """Ranks of one job in ``folder``."""
 
-    def __init__(self, folder: Path, world: int, steps: int = STEPS) -> None:
+    def __init__(
+        self, folder: Path, world: int, steps: int = STEPS, *, own_every: int = OWN_EVERY, sockets: Sequence[str] = ()
+    ) -> None:
         folder.mkdir(exist_ok=True)
+        self.own_every, self.sockets = own_every, sockets
         self.folder, self.world, self.steps = folder, world, steps
         self.ranks: list[subprocess.Popen[bytes]] = []
         self.output = (folder / "output").open("ab")
 
     def start(self, rank: int, **more: str) -> subprocess.Popen[bytes]:
         words = [sys.executable, str(torch_process.EXAMPLES / "torch_gpt"), "--directory", str(self.folder)]
-        words += ["--steps", str(self.steps), "--step-s", "0.02", "--seed", str(SEED)]
-        words += ["--own-every", str(OWN_EVERY), "--final", str(self.folder / "final.json")]
+        words += ["--steps", str(self.steps), "--step-s", "0.1", "--seed", str(SEED)]
+        words += ["--own-every", str(self.own_every), "--final", str(self.folder / "final.json")]
+        more |= {"FORESTALL_SOCKET": self.sockets[rank]} if self.sockets else {}
         told = torch_process.environment(FORESTALL_RANK=str(rank), FORESTALL_WORLD=str(self.world), **more)
         return subprocess.Popen(words, env=told, stdout=self.output, stderr=subprocess.STDOUT)
 
@@ -98,8 +104,18 @@ def unkilled(trainer: Trainer, world: int, steps: int) -> dict[int, str]:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Iterator[Job]:
-    made = Job(tmp_path / "run", 2)
+def ears(tmp_path: Path) -> Iterator[tuple[Ear, Ear]]:
+    """The cluster agents of two ranks; the second one has an order, the first one does not know of it yet."""
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+    order = {"type": "checkpoint", "command": "c1", "order": 3, "step": 7}
+    with listening(tmp_path / "0") as late, listening(tmp_path / "1", order) as early:
+        yield late, early
+
+
+@pytest.fixture
+def job(tmp_path: Path, ears: tuple[Ear, Ear]) -> Iterator[Job]:
+    made = Job(tmp_path / "run", 2, sockets=[str(one.path) for one in ears])
     yield made
     made.close()
 
@@ -113,12 +129,14 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.mark.timeout(600)
-def test_kills_change_no_bit_and_a_smaller_world_goes_on(job: Job) -> None:
+def test_ranks_agree_kills_change_no_bit_and_a_smaller_world_goes_on(job: Job, ears: tuple[Ear, Ear]) -> None:
     job.start_all()
-    survivor = job.ranks[0].pid
+    the_ranks_agree(*ears)
+    survivor = job.ranks[0]
     job.kill(1, 14)
-    told = wait(lambda: len(job.lines(0)) > 25 and job.ranks[0].pid)
-    assert told == survivor
+    assert wait(lambda: ears[0].of("resumed"))[-1]["step"] in {7, 10}
+    assert job.ranks[0] is survivor
+    assert survivor.poll() is None
     job.kill(0, 30)
     final = job.end()
     trainer = Trainer(SEED)
@@ -126,6 +144,7 @@ def test_kills_change_no_bit_and_a_smaller_world_goes_on(job: Job) -> None:
     assert job.losses(0) == job.losses(1) == expected
     assert final == {"step": STEPS, "sha256": trainer.digest()}
     assert float.fromhex(expected[STEPS]) < float.fromhex(expected[1])
+    assert all(ear.of("finished")[-1]["step"] == STEPS for ear in ears)
 
     smaller = Job(job.folder, 1, STEPS + 20)
     smaller.ranks = [smaller.start(0, FORESTALL_RESUME_STEP=str(STEPS))]
@@ -135,26 +154,18 @@ def test_kills_change_no_bit_and_a_smaller_world_goes_on(job: Job) -> None:
     smaller.close()
 
 
-@pytest.mark.timeout(600)
-def test_ranks_agree_on_a_checkpoint_that_one_of_them_was_told_of(tmp_path: Path) -> None:
-    (tmp_path / "0").mkdir()
-    (tmp_path / "1").mkdir()
-    order = {"type": "checkpoint", "command": "c1", "order": 3, "step": 7}
-    with listening(tmp_path / "0") as late, listening(tmp_path / "1", order) as early:
-        job = Job(tmp_path / "run", 2, 100)
-        job.ranks = [job.start(rank, FORESTALL_SOCKET=str(ear.path)) for rank, ear in enumerate((late, early))]
-        wait(lambda: early.of("durable"), 240)
-        assert not late.of("staged", "durable")
-        late.order("c1", 3)
-        wait(lambda: late.of("durable"))
-        job.end()
+def the_ranks_agree(late: Ear, early: Ear) -> None:
+    """The order of one cluster agent is fulfilled by both ranks; the other agent hears of it when it orders too."""
+    wait(lambda: early.of("durable"), 240)
+    assert not late.of("staged", "durable")
+    late.order("c1", 3)
+    wait(lambda: late.of("durable"))
     for ear in (late, early):
         (staged,), (durable,) = ear.of("staged"), ear.of("durable")
         assert (staged["command"], staged["step"], durable["step"]) == ("c1", 7, 7)
-        assert ear.of("finished")[-1]["step"] == 100
+        ear.orders.clear()
     assert late.of("durable")[0]["uri"] == early.of("durable")[0]["uri"]
     assert late.of("durable")[0]["digest"] != early.of("durable")[0]["digest"]
-    job.close()
 
 
 def test_a_checkpoint_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
@@ -162,6 +173,31 @@ def test_a_checkpoint_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     assert job.start(0, FORESTALL_RESUME_STEP="30").wait(60) == 1
     assert "no good checkpoint of step 30" in job.said()
     job.close()
+
+
+def test_a_survivor_leaves_training_before_it_waits_for_its_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    class Group:
+        is_initialized = staticmethod(lambda: True)
+
+        @staticmethod
+        def destroy_process_group(group: str = "all groups") -> None:
+            did.append(f"leave {group}")
+
+    class Save:
+        @staticmethod
+        def wait() -> None:
+            did.append("wait for the save")
+
+    plan = torch_gpt_job.Plan(tmp_path, 0, 1, 1, 0.0, SEED, 1, 1, None)
+    monkeypatch.setattr(torch_gpt_job, "dist", Group)
+    rank = torch_gpt_job.Rank(plan, forestall_client.connect({}))
+    rank._training, rank._checkpoints = "training", Save
+    rank._leave_group()
+    assert did == ["leave training", "wait for the save", "leave all groups"]
 
 
 def test_a_step_takes_the_same_sequences_in_any_world() -> None:
@@ -177,12 +213,13 @@ def test_many_kills_of_four_ranks_change_no_bit(tmp_path: Path) -> None:
     script = random.Random(SEED)
     finals = []
     for name, kills in (("unkilled", 0), ("killed", KILLS)):
-        job = Job(tmp_path / name, 4, 200)
+        job = Job(tmp_path / name, 4, 200, own_every=2)  # so that many a kill falls into a save
         job.start_all()
         for step in sorted(script.randrange(5, 180) for _ in range(kills)):
             job.kill(script.randrange(4), step)
         finals.append(job.end())
         assert job.losses(0) == job.losses(1) == job.losses(2) == job.losses(3)
+        assert "Timed out" not in (job.folder / "output").read_text(), "ranks waited for each other"
         print(f"{name}: {kills} kills, {len(job.lines(0)) - 200} steps done again, {finals[-1]}")
         job.close()
     assert finals[0] == finals[1]

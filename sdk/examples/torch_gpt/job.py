@@ -58,7 +58,7 @@ class Rank:
         self._directory = plan.directory / "checkpoints"
         self._trainer = Trainer(plan.seed)
         self._rendezvous = Rendezvous(plan.directory / "rendezvous", plan.rank, plan.world, time.sleep)
-        self._losses = (plan.directory / f"losses-rank-{plan.rank}.txt").open("a", buffering=1)
+        self._losses = plan.directory / f"losses-rank-{plan.rank}.txt"
         self._training: Any = None
         self._checkpoints: Checkpoints | None = None
         self._barren = 0
@@ -145,7 +145,8 @@ class Rank:
             dist.all_reduce(gradient, group=self._training)
         trainer.apply(gradient[:-1])
         loss = float(gradient[-1])
-        self._losses.write(f"{trainer.step} {loss.hex()}\n")
+        with self._losses.open("a") as losses:
+            losses.write(f"{trainer.step} {loss.hex()}\n")
         with _breaking():
             order = agreement.due(trainer.step)
         if order or trainer.step % plan.own_every == 0 or trainer.step == plan.steps:

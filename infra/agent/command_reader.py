@@ -159,7 +159,7 @@ class CommandReader:
     def _judge(self, raw: bytes, place: str) -> Judged | None:
         try:
             command, verdict = _decode(raw), self._keyring.verify(raw)
-        except InvalidRecord as fault:
+        except Exception as fault:  # noqa: BLE001 (whatever a stranger's bytes do to a decoder, the reader reads on)
             self.unreadable += 1
             if self.unreadable <= SAID_MAX or self.unreadable % 1000 == 0:
                 self._say(f"the record at {place} is no command: {fault} ({self.unreadable} so far)")

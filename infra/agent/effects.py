@@ -182,7 +182,7 @@ class Effects:
     def _require_sound(self, command: Command, rank: int) -> None:
         """Hold what a command says of the job's size against the job file, before anything is ended or started."""
         job = self._place.job
-        world = command.world or job.world
+        world = job.world if command.world is None else command.world
         if not max(1, len(command.ranks)) <= world <= job.world or not 0 <= rank < world:
             last = job.world - 1
             raise EffectFailed(

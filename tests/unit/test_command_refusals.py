@@ -241,6 +241,16 @@ def test_so_many_commands_are_remembered_and_no_more_are_taken_up_than_can_be(mo
     assert len(protocol.records()) <= 20
 
 
+def test_a_thousand_replays_of_a_command_have_no_second_effect_by_whatever_key_and_after_restarts() -> None:
+    protocol, order = CommandProtocol("n1"), command("MIGRATE", 3, node="n1")
+    protocol.handle(Delivered(order, AT, 0), Finished(order.id, AT + 1))
+    for number in range(1000):
+        if number % 100 == 99:
+            protocol = CommandProtocol("n1", protocol.records())
+        again = replace(order, expires_at=AT + 800.0, reason=Reason(rule="again"))
+        assert protocol.handle(Delivered(again, AT + number * 0.5, 0)) == []
+
+
 # -- a node that is set aside
 
 

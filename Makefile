@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check format bench lab drill torch clean kills
+.PHONY: help setup dev run test check format bench lab drill torch clean kills storm
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ format: dev ## format and fix what can be fixed
 
 kills: dev ## kill -9 of an agent in each state of the protocol, 5 times each, and what it costs while the broker is away
 	@KILLS=5 AWAY_S=20 $(BIN)/python -m pytest -q -s tests/fault/test_agent_killed_in_each_state.py tests/fault/test_agent_without_broker.py
+
+storm: dev ## a hundred times as many stories of the state machine that drives deciding and acting (15 minutes)
+	@STORM=100 $(BIN)/python -m pytest -q --timeout=0 tests/property/test_acting_under_fire.py
 
 bench: dev ## frames/s of the worker's full job beside a hand-written loop; the last line is JSON
 	@$(BIN)/python -m benchmarks.throughput

@@ -477,7 +477,9 @@ class Machine:
     # -- what befalls the machine
 
     def takes_effect(self, command: str, what: str) -> None:
-        """Something really happens for a command: that it was accepted must be on the disk by now."""
+        """Something really happens for a command: that it was accepted is on the disk, and it has not expired."""
+        (given,) = (one for one in self.cluster.commands_given if one.id == command)
+        assert self.now <= given.expires_at, "begun after its expiry"
         told = (one.outcome for one in self.disk if isinstance(one, Record))
         assert any(one.command == command and one.stage != "received" for one in told), "not durable before its effect"
         self.cluster.effects[command, self.node, what] += 1

@@ -106,6 +106,8 @@ def _failed(turn: Turn, job: Job, event: NodeFate) -> None:
         learn_failure(turn, job, event.node, event.at, ran=rank is not None)
     if known is not None and not turn.state.loading and (event.at >= known.at or known.state in {"vacated", "failed"}):
         goes_out(turn.state, event.node, turn.clock)
+    if known is not None and known.left is not None:
+        job.places[event.node] = replace(known, left=None)  # it is not taken back any more
     if known is None or known.state in {"vacated", "failed"} or event.at < known.at:
         return
     job.places[event.node] = Place("failed", event.at)

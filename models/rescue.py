@@ -325,7 +325,8 @@ def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
 
 def checkpoint_settled(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     """Go on with each rescue that waited for a CHECKPOINT: choose, try once more, or give it up and say so."""
-    for rescue in [one for one in job.rescues.values() if one.command == flight.id and one.phase == "saving"]:
+    waited = [one for one in job.rescues.values() if one.command == flight.id and one.phase == "saving"]
+    for rescue in sorted(waited, key=lambda one: _urgency(turn, job, one)):
         rescue.command = None
         if end == "durable":
             rescue.failures = ()

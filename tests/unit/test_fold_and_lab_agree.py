@@ -11,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.checkpointing import checkpoint_policy, young_interval_s
+from models.checkpointing.hazard import early_price_s
 from models.decisions import PolicySettings
 from models.policy_settings import DAY_S
-from models.prices import checkpoint_situation, early_checkpoint, suspicion
+from models.prices import checkpoint_situation, early_checkpoint, growth_pays, suspicion
 from models.recovery import recovery_policy
+from models.recovery.resize import whole_replicas
 from models.trust import Counts, Failures, Leads, Trust, closed_alarm, no_trust
 
 pytest.importorskip("numba")
 from experiments.policy_lab.beliefs import Belief, beliefs
-from experiments.policy_lab.deciding import _saves, leaves
+from experiments.policy_lab.deciding import _grows, _saves, leaves
 from experiments.policy_lab.learning import close_oldest
 from experiments.policy_lab.learning import learn_failure as lab_learns_failure
 from experiments.policy_lab.pace import NEGLIGIBLE, STEP, pace
@@ -198,3 +200,38 @@ def test_a_failure_teaches_what_it_teaches_the_lab(lead_s: float) -> None:
     log.at += 1.0
     log.fate("n1")  # of which no alarm told
     assert log.job.trust == lab_learns_failure(world_of(ANY), state, run, of_lab, 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(places, trusts, st.integers(0, 3), st.integers(1, 3))
+def test_leaving_a_node_for_a_smaller_job_is_worth_what_it_is_worth_to_the_lab(
+    place: Place, trust: Trust, free: int, min_nodes: int
+) -> None:
+    log = fold_at(place, trust)
+    log.job.min_nodes, log.job.replica_nodes = min_nodes, 1
+    world = SimpleNamespace(**vars(world_of(place)), replica_nodes=1, min_nodes=min_nodes)
+    state = SimpleNamespace(oldest=0, alarm=1, at=place.age_s)
+    rule = _DEFAULT._replace(elastic=True)
+    of_lab = leaves(world, rule, belief_of(place, trust), state, run_of(OPEN, place.dense), 0, place.unsaved_s, free)
+    stands = suspicion(
+        log.job,
+        "incident-n2",
+        log.state.chain,
+        log.settings,
+        at=place.age_s,
+        checkpoint="older",
+        free_spares=free,
+    )
+    assert (recovery_policy(log.settings).choose(stands).move == "migrate") == of_lab
+
+
+@settings(max_examples=100, deadline=None)
+@given(places, st.integers(0, 3), st.integers(1, 2))
+def test_growing_back_pays_where_it_pays_in_the_lab(place: Place, missing: int, replica_nodes: int) -> None:
+    log = fold_at(place, no_trust())
+    world = SimpleNamespace(**vars(world_of(place)), replica_nodes=replica_nodes, min_nodes=1)
+    active = NODES - replica_nodes
+    price_s = early_price_s(place.unsaved_s, young_interval_s(place.cost_s, place.mtbf_s), place.cost_s)
+    of_lab = _grows(world, SimpleNamespace(missing=missing, active=active), price_s)
+    more = whole_replicas(NODES - missing, replica_nodes) - active
+    assert of_lab == (more > 0 and growth_pays(log.job, log.settings, more, NODES))

@@ -20,9 +20,9 @@ LATE_MIN, LATE_MAX = 0.75, 0.9
 #: Beyond this the next checkpoint may come first.
 LATEST = 0.97
 #: Seconds from the first sign to the kill, as a share of Young's interval.
-LEAD_SHARES = (0.6, 0.75)
+LEAD_SHARES = (0.7, 0.85)
 #: Intervals in which the first kill, and each further one, has to have begun; and what is left after the last.
-FIRST_INTERVALS, EACH_INTERVALS, REST_INTERVALS = 2.0, 1.4, 1.0
+FIRST_INTERVALS, EACH_INTERVALS, REST_INTERVALS = 2.0, 1.4, 1.1
 #: Intervals of new work between a kill and the next first sign: no kill meets the recovery from the one before.
 APART_INTERVALS = 0.2
 

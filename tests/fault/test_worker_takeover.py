@@ -50,8 +50,6 @@ class Stage:
             "worker.ticks=source",
             "worker.snapshot_s=0.5",
             "policy.level=migrate",
-            "brakes.warm_up_s=0",
-            "brakes.breaker_share=1",
             "policy.checkpoint=young",
             "policy.migration=paper",
             "policy.node_mtbf_days=0.05",

@@ -16,6 +16,8 @@ SETTINGS = PolicySettings(
 )
 INTERVAL_S = young_interval_s(COST_S, 6400.0)
 
+STAGES: tuple[Stage, ...] = ("staged", "durable")
+
 
 class Log:
     """A partition of the decision log that a shadow follows; ``orders`` are what the fold would have commanded."""
@@ -82,8 +84,8 @@ def test_a_job_that_tells_nothing_is_not_whole(log: Log) -> None:
 def test_a_checkpoint_that_every_rank_told_of_is_one_to_restore(log: Log) -> None:
     commands = ordered(log)
     for rank in range(4):
-        for stage in ("staged", "durable"):
-            log.put(outcome(commands, rank, stage))  # type: ignore[arg-type]
+        for stage in STAGES:
+            log.put(outcome(commands, rank, stage))
         assert log.shadow.standing(START + 20).saved == (rank == 3)
 
 

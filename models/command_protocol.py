@@ -225,6 +225,11 @@ class CommandProtocol:
         holding = [one for one in self._seen.values() if self._holds(one)]
         return max(holding, key=lambda one: one.accepted_at or 0.0).command if holding else None
 
+    @property
+    def untold(self) -> int:
+        """How many refusals of what is not authentic are only counted so far."""
+        return self._refusals.untold
+
     def records(self) -> list[Kept]:
         """Return the least that :class:`CommandProtocol` needs to be built again: one record a command."""
         kept: list[Kept] = [Record(outcome) for outcome in self._refusals.outcomes()]

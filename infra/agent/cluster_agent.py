@@ -132,6 +132,7 @@ class ClusterAgent:
             "node": place.node,
             "outcomes": dict(self._counts),
             "unreadable": reader.unreadable,
+            "untold": self._protocol.untold,
             "not_taken_up": self._not_taken_up + self._protocol.not_taken_up,
             "unsent": unsent,
             "last_step": self._effects.told.step,

@@ -21,6 +21,7 @@ from typing import Any
 from connectors.errors import WrongUse
 from connectors.executors import Executor
 from connectors.executors.script import Scripts
+from infra.agent.node_state import SEEN
 from infra.clock import now, sleep
 from models.command_protocol import EFFECT_SECONDS_MAX
 
@@ -50,6 +51,7 @@ def make_executor(
     faults = list(_faults(section, chosen))
     if faults:
         raise WrongUse(f"{job_file}, [executor]: " + "; ".join(faults))
+    _keep_apart(directory, dry=chosen == "dry-run")
     if chosen == "script":
         from connectors.executors.script import ScriptExecutor
 
@@ -62,6 +64,18 @@ def make_executor(
     from connectors.executors.process import ProcessExecutor
 
     return ProcessExecutor(directory, sleep)
+
+
+def _keep_apart(directory: Path, *, dry: bool) -> None:
+    """What a dry run was told (a quarantine, say) must not bind a real cluster agent, nor the other way round."""
+    marker = directory / "dry-run"
+    if marker.exists() == dry:
+        return
+    if not dry or (directory / SEEN).exists():
+        other = "a dry run" if not dry else "an agent that is no dry run"
+        raise WrongUse(f"{directory} holds what {other} was told; give this one a --directory of its own")
+    directory.mkdir(parents=True, exist_ok=True)
+    marker.touch()
 
 
 def _section(job_file: Path) -> dict[str, Any]:

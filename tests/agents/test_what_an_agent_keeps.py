@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from infra.agent.job_spec import JobSpec
 from infra.agent.node_state import POSITIONS, SEEN
 from infra.agent.place import Place
 from infra.agent.publisher import PROGRESS_MAX, Publisher
+from models import refusals
 from models.agent_limits import AgentLimits
 from models.records import Action, Cause, Command, Progress, Reason, command_id
 
@@ -214,6 +216,19 @@ def test_a_forgery_for_the_node_is_told_to_its_own_job_whatever_it_claims(runnin
     (told,) = running.outcomes()
     assert (told["job"], told["command"], told["stage"]) == ("job", "refused-abc", "rejected")
     assert list(running.world.values()) == [None]
+
+
+def test_a_flood_of_forgeries_is_told_up_to_its_bound_and_what_is_beyond_it_is_counted_at_the_end(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.agent._protocol._refusals._times = deque(maxlen=5)
+    monkeypatch.setattr(refusals, "TOLD_PER_HOUR_MAX", 5)
+    for number in range(40):
+        running.read(order(1, "DRAIN", node="n0"), "unsigned", f"d{number}")
+    running.settled()
+    assert len(running.outcomes()) == 5
+    done = running.stop()
+    assert (done["untold"], done["outcomes"]) == (35, {"rejected": 5})
 
 
 def test_of_what_nobody_can_read_the_first_are_said_and_all_are_counted(tmp_path: Path) -> None:

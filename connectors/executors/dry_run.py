@@ -21,10 +21,10 @@ _TOLD = "FORESTALL_"
 
 
 class DryRunExecutor:
-    """Keeps which rank it was told of in ``directory/rank-dry-run.json``, beside the record of a real executor."""
+    """Keeps which rank it was told of in ``directory/rank.json``."""
 
     def __init__(self, directory: Path) -> None:
-        self._file = RecordFile(directory / "rank-dry-run.json")
+        self._file = RecordFile(directory / "rank.json")
 
     @property
     def record(self) -> RankRecord | None:

@@ -35,11 +35,11 @@ Call = Literal["start", "kill", "state", "stop", "quarantine", "drain", "readmit
 class Scripts:
     """The owner's commands, each a list of words.
 
-    ``state`` prints ``running``, ``ended`` (by itself, its work done) or ``died``. After a crash any of them may be run
-    again for the same order: ``kill`` of a rank that is gone must not fail, and a second ``quarantine`` must add
-    nothing. Without ``stop`` the rank goes on when its cluster agent ends; without ``quarantine``, ``drain`` or
-    ``readmit`` nobody but the agent knows of it. ``timeout_s`` is the limit of each (s), and ``state_every_s`` how
-    often the state is asked for at most.
+    The last word that ``state`` prints is ``running``, ``ended`` (by itself, its work done) or ``died``. After a crash
+    any of them may be run again for the same order: ``kill`` of a rank that is gone must not fail, and a second
+    ``quarantine`` must add nothing. Without ``stop`` the rank goes on when its cluster agent ends; without
+    ``quarantine``, ``drain`` or ``readmit`` nobody but the agent knows of it. ``timeout_s`` is the limit of each (s),
+    and ``state_every_s`` how often the state is asked for at most.
     """
 
     start: Sequence[str]
@@ -249,7 +249,7 @@ def _printed(log: Path) -> str:
 
 
 def _word_of(printed: str) -> RankState:
-    word = next(iter(printed.split()), "")
+    word = next(reversed(printed.split()), "")
     if word not in _WORDS:
         raise Failed(f"`state` said {word[:40]!r}; it must say one of: {', '.join(_WORDS)}")
     return _WORDS[word]

@@ -395,18 +395,6 @@ def test_a_dry_run_does_nothing_and_each_order_fails_with_what_it_would_have_don
     assert (dry.record, dry.state(), dry.exit_code()) == (before, "running", None)
 
 
-def test_a_dry_run_leaves_the_record_of_the_real_executor_alone(tmp_path: Path) -> None:
-    real = ProcessExecutor(tmp_path, time.sleep)
-    real.start(launch())
-    try:
-        dry = DryRunExecutor(tmp_path)
-        assert dry.state() == "none"
-        dry.start(launch(order=None, rank=0))
-        assert ProcessExecutor(tmp_path, time.sleep).state() == "running"
-    finally:
-        real.kill()
-
-
 # -- of scripts only
 
 
@@ -475,7 +463,7 @@ def test_a_state_that_cannot_be_learned_stays_what_it_was_and_is_said_once(tmp_p
         assert executor.state() == "running"
     assert (tmp_path / "said").read_text().count("cannot be learned") == 1
     assert "`state` said 'maybe'; it must say one of: running, ended, died" in (tmp_path / "said").read_text()
-    (tmp_path / "answer").write_text("ended\n")
+    (tmp_path / "answer").write_text("warning: a config file is old\nended\n")
     until(lambda: executor.state() == "ended")
 
 

@@ -77,6 +77,19 @@ def test_every_fault_of_the_section_is_named(tmp_path: Path, section: str, fault
         made(tmp_path, section)
 
 
+def test_what_a_dry_run_was_told_binds_no_real_agent_and_the_other_way_round(tmp_path: Path) -> None:
+    made(tmp_path, "", "dry-run")
+    made(tmp_path, "", "dry-run")
+    with pytest.raises(WrongUse, match="n3 holds what a dry run was told; give this one a --directory of its own"):
+        made(tmp_path, "", "process")
+    real = tmp_path / "real"
+    (real / "n3").mkdir(parents=True)
+    (real / "n3" / "commands.jsonl").touch()
+    made(real, "", "process")
+    with pytest.raises(WrongUse, match="an agent that is no dry run was told"):
+        made(real, "", "dry-run")
+
+
 def test_a_section_that_is_none_and_a_file_that_is_not_there_are_told(tmp_path: Path) -> None:
     (tmp_path / "jobs.toml").write_text("executor = 3")
     for path, fault in [("jobs.toml", "executor is 3"), ("other.toml", "cannot be read")]:

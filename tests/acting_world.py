@@ -304,6 +304,14 @@ class Machine:
                 return
             self.guarded(lambda: self._take(job, orders))
 
+    def hear_forged(self, orders: Iterable[Command]) -> None:
+        """Somebody without a key claims to be the next of these commands, or the last one."""
+        for command in orders:
+            forged = replace(command, node=self.node, generation=command.generation + 9, step=1)
+            said = Delivered(forged, self.now, None, refused="bad-signature", digest=f"forged-{command.id}")
+            if self.protocol is not None:
+                self.guarded(lambda said=said: self._happened(said))
+
     def _take(self, job: str, orders: list[Command]) -> None:
         command = orders[self.positions[job]]
         if self._is_mine(command):

@@ -35,7 +35,7 @@ from models.records import (
 from models.rescue import GAVE_UP
 
 STORM = int(os.environ.get("STORM", "1"))
-MACHINES, STEPS = 150 * STORM, 50
+MACHINES, STEPS = 250 * STORM, 50
 SPECS = {
     "a": JobSpec("a", ("train",), 3, {}),
     "b": JobSpec("b", ("train",), 3, {}, min_nodes=1, replica_nodes=1),
@@ -61,7 +61,8 @@ class Fire(RuleBasedStateMachine):
         level=st.sampled_from(["migrate", "migrate", "migrate", "migrate", "quarantine", "checkpoint"]),
         checkpoint=st.sampled_from(["young", "hazard", "paper"]),
         migration=st.sampled_from(["paper", "paper", "break-even"]),
-        elastic=st.booleans(),
+        elastic=st.sampled_from([True, True, False]),
+        bare=st.booleans(),
         supervised=st.booleans(),
         breaker=st.sampled_from([(1, 600.0), (2, 3600.0), (5, 300.0), (5, 3600.0)]),
         limits=st.sampled_from([AgentLimits(), AgentLimits(disruptions_per_hour=1000, checkpoints_per_hour=1000)]),
@@ -74,6 +75,7 @@ class Fire(RuleBasedStateMachine):
         checkpoint: str,
         migration: str,
         elastic: bool,
+        bare: bool,
         supervised: bool,
         breaker: tuple[int, float],
         limits: AgentLimits,
@@ -104,6 +106,9 @@ class Fire(RuleBasedStateMachine):
         tick(self.cluster)
         for job in JOBS:
             self.cluster.add_job(SPECS[job], NODES[job], SPARES[job])
+        if bare:
+            for name in SPARES["b"]:
+                self.machine(name).die()
         for name, skew in zip(NAMES, skews, strict=True):
             self.machine(name).skew = skew
         self._rounds(2, 5.0)
@@ -168,6 +173,10 @@ class Fire(RuleBasedStateMachine):
         machine = self.machine(node)
         machine.positions[job] = max(0, machine.positions[job] - count)
         machine.read(job, count)
+
+    @rule(node=a_node, job=a_job)
+    def a_forger_takes_the_name_of_a_command(self, node: str, job: str) -> None:
+        self.machine(node).hear_forged(self.cluster.orders.get(job, [])[-1:])
 
     @rule(node=a_node, count=st.integers(1, 4), words=st.booleans())
     def outcomes_arrive(self, node: str, count: int, words: bool) -> None:
@@ -422,7 +431,9 @@ def test_promises_are_kept_under_fire(capsys: pytest.CaptureFixture[str], monkey
             suppress_health_check=list(HealthCheck),
         ),
     )
+    stories, steps = Fire.tally.pop("machines"), Fire.tally.pop("steps")
     told = ", ".join(f"{count} {what}" for what, count in Fire.tally.most_common())
     with capsys.disabled():
-        print(f"\nmodel-based test of acting under fire: {told}")
-    assert Fire.tally["machines"] >= MACHINES
+        print(f"\nmodel-based test of acting under fire: {stories} machines, {steps} steps; {told}")
+    assert stories >= MACHINES
+    assert all(Fire.tally[action] for action in ("CHECKPOINT", "MIGRATE", "RESTORE", "RESIZE", "QUARANTINE"))

@@ -81,7 +81,8 @@ class ForestallCallback(TrainerCallback):
         step, path = state.global_step, Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if args.world_size > 1:
             dist.barrier()  # each rank has written its part
-        self._client.ack_staged(step, time.monotonic() - self._still_since, bytes_below(path), order=self._order)
+        share = bytes_below(path) // args.world_size
+        self._client.ack_staged(step, time.monotonic() - self._still_since, share, order=self._order)
         self._order = 0
         try:
             digest = seal_share(path, step, args.process_index, args.world_size)

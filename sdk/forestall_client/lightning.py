@@ -86,7 +86,8 @@ class ForestallCallback(Callback):
             self._client.ack_failed(step, str(fault), order)
             return
         try:
-            self._client.ack_staged(step, time.monotonic() - began, bytes_below(path), order=order)
+            share = bytes_below(path) // trainer.world_size
+            self._client.ack_staged(step, time.monotonic() - began, share, order=order)
             digest = seal_share(path, step, trainer.global_rank, trainer.world_size)
         except OSError as fault:
             _log.warning("the checkpoint of step %d failed: %s", step, fault)

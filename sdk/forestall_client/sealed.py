@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+VERSION = 1
 #: Good checkpoints that are kept.
 KEEP = 2
 #: A seal is small; more than this is none.
@@ -50,7 +51,9 @@ def seal(path: Path, step: int, rank: int, world: int, files: Iterable[Path]) ->
     listed = {str(one.relative_to(path)): _facts(one) for one in sorted(files)}
     for folder in {one.parent for one in (path / name for name in listed)} | {path}:
         _sync(folder)
-    told = json.dumps({"v": 1, "step": step, "rank": rank, "world": world, "files": listed}, sort_keys=True).encode()
+    told = json.dumps(
+        {"v": VERSION, "step": step, "rank": rank, "world": world, "files": listed}, sort_keys=True
+    ).encode()
     digest = hashlib.sha256(told).hexdigest()
     fresh = path / f"rank-{rank}.{os.getpid()}.tmp"
     with fresh.open("wb") as file:
@@ -93,10 +96,10 @@ def require_good(path: Path) -> int:
     for one in seals:
         for name, facts in one["files"].items():
             try:
-                found = _facts(path / name, sync=False)
+                there = _facts(path / name, sync=False)
             except OSError as fault:
                 raise NotGood(f"{path / name}: {fault.strerror}") from fault
-            if found != facts:
+            if there != facts:
                 raise NotGood(f"{path / name}: cut off or changed")
     return int(seals[0]["step"])
 
@@ -153,6 +156,8 @@ def _read_seal(path: Path, rank: int) -> dict[str, Any]:
     if hashlib.sha256(told).hexdigest().encode() != digest:
         raise NotGood(f"{path}: the seal of rank {rank} is cut off or changed")
     said: dict[str, Any] = json.loads(told)
+    if said.get("v") != VERSION:
+        raise NotGood(f"{path}: the seal of rank {rank} is of version {said.get('v')}, and this reads {VERSION}")
     return said
 
 

@@ -99,6 +99,15 @@ def test_under_the_name_of_another_step_it_is_not_good(tmp_path: Path) -> None:
         sealed.require_good(renamed)
 
 
+def test_a_seal_of_another_version_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed, "VERSION", 2)
+    path = made(tmp_path, 5)
+    assert sealed.require_good(path) == 5
+    monkeypatch.undo()
+    with pytest.raises(sealed.NotGood, match="version 2, and this reads 1"):
+        sealed.require_good(path)
+
+
 def test_each_attempt_has_a_directory_of_its_own(tmp_path: Path) -> None:
     assert len({sealed.name_of(7) for _ in range(100)}) == 100
     broken_off = made(tmp_path, 7, only=range(1))

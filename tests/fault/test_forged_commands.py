@@ -47,9 +47,11 @@ class Target:
         states = {word.state for word in self.cluster.inventory.read() if word.node == "n0"}
         return rank.pid == self.rank.pid and not checkpoints and states == {"running"}
 
-    def refused(self) -> list[Outcome]:
+    def refused(self, claimed: list[Command]) -> list[Outcome]:
+        """What was refused in the name of these; an agent that is new reads what other tests wrote, too."""
+        names = {repr(one.id) for one in claimed}
         found = [one for one in self.cluster.mine() if isinstance(one, Outcome) and one.command.startswith("refused-")]
-        return list({one.id: one for one in found}.values())
+        return list({one.id: one for one in found if (one.reason or "").rpartition(" ")[2] in names}.values())
 
 
 def copied(source: Path, target: Path) -> Path:
@@ -92,7 +94,7 @@ def test_a_hundred_forgeries_have_no_effect_and_an_outcome_each_and_the_real_one
     assert len(set(made)) == 4 * EACH == 100
     cluster.put(*made)
     cluster.put(b"", b"no command at all", b"[" * 5000, made[0][:-9])
-    refused = wait_for("a refusal each", lambda: found if len(found := target.refused()) >= len(made) else None)
+    refused = wait_for("a refusal each", lambda: found if len(found := target.refused(commands)) >= len(made) else None)
     assert target.untouched()
     why = Counter((one.reason or "").partition(":")[0].partition(" ")[0] for one in refused)
     print(f"0 effects of {len(made)}; refused: {dict(why)}")
@@ -111,9 +113,9 @@ def test_a_hundred_forgeries_have_no_effect_and_an_outcome_each_and_the_real_one
     cluster.put(*made[:EACH])
     cluster.put(target.trusted.seal(None, encode_command(last := cluster.command("CHECKPOINT"))))
     cluster.stage(last, "done")
-    assert len(target.refused()) == len(made)
+    assert len(target.refused(commands)) == len(made)
     log = (cluster.directory / "n0.log").read_text()
-    assert log.count("is no command") == 4
+    assert log.count("is no command") >= 4
     assert [one.pid for one in cluster.rank_processes()] == [target.rank.pid]
 
 

@@ -33,6 +33,7 @@ from models.records import (
     Tick,
 )
 from models.rescue import GAVE_UP
+from models.resizing import STRAY
 
 STORM = int(os.environ.get("STORM", "1"))
 MACHINES, STEPS = 250 * STORM, 50
@@ -311,8 +312,11 @@ class Fire(RuleBasedStateMachine):
             self._within_the_breaker(command)
 
     def _held_by_nobody(self, command: Command) -> None:
-        """While a job is paused only what is down is restored; nothing is done with a node that is opted out."""
-        if command.action != "RESTORE":
+        """Nothing is done with a node that is opted out; while a job is paused nothing new is done.
+
+        What is under way is finished: a rank that is down is restored, one that a failed RESIZE has left over is ended.
+        """
+        if command.action != "RESTORE" and not command.reason.rule.startswith(STRAY):
             assert not self.paused.get(None), "all is paused"
             assert not self.paused.get(command.job), "the job is paused"
         assert command.node not in self.opted_out

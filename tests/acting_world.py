@@ -323,8 +323,11 @@ class Machine:
         if command.node is not None:
             return command.node == self.node
         record = self.executor.record
-        runs = record is not None and record.state == "running" and record.job == command.job
-        return runs and (not command.ranks or (record is not None and record.rank in command.ranks))
+        if record is None or record.state != "running" or record.job != command.job:
+            return False
+        if command.action == "RESIZE" and record.world == command.world:
+            return False
+        return not command.ranks or record.rank in command.ranks
 
     def _rank_of(self, command: Command) -> int | None:
         record = self.executor.record

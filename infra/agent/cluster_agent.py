@@ -234,13 +234,20 @@ class ClusterAgent:
     # -- commands
 
     def _is_mine(self, judged: Judged) -> bool:
-        """Tell whether a command is for this node's job here; of a forgery it is enough that it names the node."""
+        """Tell whether a command is for this node's job here; of a forgery it is enough that it names the node.
+
+        A rank of the world that a RESIZE makes is none of those that it renumbers: read again after a crash, it would
+        take a rank that was started to join them, by its new number, for the one that had it before.
+        """
         command, record = judged.command, self._executor.record
         is_of_job = command.job == self._place.job.name
         if command.node is not None:
             return command.node == self._place.node and (is_of_job or judged.refused is not None)
-        runs = record is not None and record.state == "running" and record.job == command.job
-        return is_of_job and runs and (not command.ranks or (record is not None and record.rank in command.ranks))
+        if record is None or record.state != "running" or record.job != command.job or not is_of_job:
+            return False
+        if command.action == "RESIZE" and record.world == command.world:
+            return False
+        return not command.ranks or record.rank in command.ranks
 
     def _delivered(self, judged: Judged) -> None:
         """Have the protocol judge a command; one of which nothing could be told is not taken up at all."""

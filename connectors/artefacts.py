@@ -100,7 +100,7 @@ def changed(predictor: Predictor, stated: str) -> str:
 
 
 def require_features(predictor: Predictor, names: Sequence[str], window: int) -> None:
-    """See that a predictor reads just the features that this forestall computes.
+    """See that a predictor reads features that this forestall computes: all of them, or some.
 
     Raises
     ------
@@ -116,10 +116,9 @@ def feature_differences(predictor: Predictor, names: Sequence[str], window: int)
     differences = []
     if missing := [name for name in predictor.feature_names if name not in names]:
         differences.append(f"it reads {_some(missing)}, which this forestall does not compute")
-    if extra := [name for name in names if name not in predictor.feature_names]:
-        differences.append(f"it does not know {_some(extra)}")
-    if not differences and tuple(names) != predictor.feature_names:
-        at = next(n for n, (ours, its) in enumerate(zip(names, predictor.feature_names, strict=True)) if ours != its)
+    known = [name for name in names if name in predictor.feature_names]
+    if not differences and known != list(predictor.feature_names):
+        at = next(n for n, (ours, its) in enumerate(zip(known, predictor.feature_names, strict=False)) if ours != its)
         differences.append(f"its features have another order, from place {at} on ({predictor.feature_names[at]})")
     if window != predictor.window:
         differences.append(f"its window is {predictor.window} frames, here it is {window}")

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import faust
+    import numpy as np
+    from numpy.typing import NDArray
 
     from connectors.signing import FileSealer, Keyring
     from models.foresight import Fetch, Foresight
@@ -61,10 +63,16 @@ def require_fit(predictor: Predictor) -> None:
 
 
 def foresight_of(predictor: Predictor) -> Foresight:
-    """A predictor as the fold uses it."""
+    """A predictor as the fold uses it: given all features, it reads its own."""
+    from models.features import FEATURE_NAMES, columns_of
     from models.foresight import Foresight
 
-    return Foresight(predictor.probability, predictor.horizon_s, predictor.digest)
+    if predictor.feature_names == FEATURE_NAMES:
+        return Foresight(predictor.probability, predictor.horizon_s, predictor.digest)
+    columns = columns_of(predictor.feature_names)
+    return Foresight(
+        lambda features: predictor.probability(features[:, columns]), predictor.horizon_s, predictor.digest
+    )
 
 
 def fetching(brokers: str) -> Fetch:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from models.detector import Detector, Judged
 from models.detector.arithmetic import ABS_DEVIATION_TO_SD
-from models.features import pool_features, signal_columns
+from models.evidence import Columns, Gathered
+from models.features import pool_features, signal_columns, squashed
 from models.limits import (
     ANCHOR_FRAMES_MIN,
     BASELINE_FRAMES,
@@ -70,6 +71,7 @@ class Cohort:
         self.metrics = metrics
         self.counters = np.array(counters, bool)
         self.columns = signal_columns(metrics)
+        self.aspects = Columns(metrics)
         self.size = 0
         width = len(metrics)
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("frames", "interval"), (0,)) | {
@@ -81,6 +83,7 @@ class Cohort:
         }
         self.chains = Chains.empty(0, width)
         self.detector = Detector(0, width)
+        self.evidence = Gathered(0, width)
 
     def add(self, count: int = 1) -> Index:
         """Make room for ``count`` new nodes; returns their rows."""
@@ -98,6 +101,7 @@ class Cohort:
         chains = Chains.empty(count, len(self.metrics)).arrays()
         self.chains = Chains(**{n: np.concatenate([a, chains[n]]) for n, a in self.chains.arrays().items()})
         self.detector.grow(count)
+        self.evidence.grow(count)
 
     def forget(self, row: int) -> None:
         """Make a node's row as if it had never been seen."""
@@ -107,14 +111,16 @@ class Cohort:
         for name, chain in self.chains.arrays().items():
             chain[row] = fresh[name][0]
         self.detector.forget(row)
+        self.evidence.forget(row)
 
     def take_over(self, row: int, other: Cohort, other_row: int) -> None:
         """Go on with a node of another cohort, all of whose metrics are here too: what it has learned comes along."""
         columns = [self.metrics.index(metric) for metric in other.metrics]
         self.detector.take_over(row, columns, other.detector, other_row)
+        self.evidence.take_over(row, columns, other.evidence, other_row)
         learned = other.arrays()
         for name, array in self.arrays().items():
-            if name.startswith("detector."):
+            if name.startswith(("detector.", "evidence.")):
                 continue
             if name in _OF_NODE:
                 array[row] = learned[name][other_row]
@@ -125,6 +131,7 @@ class Cohort:
         """Everything learned, by name; the first axis of each is the node's row."""
         everything = self.state | {f"chains.{name}": array for name, array in self.chains.arrays().items()}
         everything |= {f"detector.{name}": array for name, array in self.detector.state.items()}
+        everything |= {f"evidence.{name}": array for name, array in self.evidence.state.items()}
         return {name: array[: self.size] for name, array in everything.items()}
 
     @classmethod
@@ -137,6 +144,7 @@ class Cohort:
         cohort.state = {name: arrays[name] for name in cohort.state}
         cohort.chains = Chains(**{name: arrays[f"chains.{name}"] for name in cohort.chains.arrays()})
         cohort.detector.state = {name: arrays[f"detector.{name}"] for name in cohort.detector.state}
+        cohort.evidence.state = {name: arrays[f"evidence.{name}"] for name in cohort.evidence.state}
         return cohort
 
     def last_time(self, row: int) -> float:
@@ -167,7 +175,8 @@ class Cohort:
         ``ts (rows,)`` in seconds, ``values (rows, metrics)`` with NaN where missing.
         """
         state = self.state
-        units = self._units(rows, self._rates(rows, ts, values))
+        rates = self._rates(rows, ts, values)
+        units = self._units(rows, rates)
         elapsed = ts - state["times"][rows, -1]
         self._shift(rows, elapsed)
         window, times = state["window"][rows], state["times"][rows]
@@ -181,7 +190,10 @@ class Cohort:
         self._learn_interval(rows)
         z = self._learn_baseline(rows, units, elapsed)
         self._anchor(rows, units)
-        return replace(self._observe(rows, z), judged=self._judge(rows, units, elapsed))
+        judged = self._judge(rows, units, elapsed)
+        told = np.where(state["seen"][rows] > BASELINE_FRAMES, units, np.float32(np.nan))
+        self._gather(rows, told, rates, elapsed)
+        return replace(self._observe(rows, z), judged=judged)
 
     def _judge(self, rows: Index, units: Floats, elapsed: Doubles) -> Judged | None:
         told = np.where(self.state["seen"][rows] > BASELINE_FRAMES, units, np.float32(np.nan))
@@ -313,20 +325,28 @@ class Cohort:
         """The rate of one count in a window: a counter's unit is never finer, or its first error would be a storm."""
         return float(1.0 / (WINDOW_FRAMES * self.state["interval"][row]))
 
+    def _gather(self, rows: Index, told: Floats, rates: Doubles, elapsed: Doubles) -> None:
+        """Let the evidence take the frame in, its counters as events since the frame before."""
+        with np.errstate(invalid="ignore"):
+            span = np.fmax(elapsed, self.state["interval"][rows])[:, None]
+            counts = np.minimum(rates * span, UNITS_MAX).astype(np.float32)
+        self.evidence.advance(rows, told, counts, self._eventful(rows), self.aspects)
+
+    def _eventful(self, rows: Index) -> NDArray[np.bool_]:
+        """Which metrics are counters that mostly stand still."""
+        seen = self.state["seen"][rows] >= BASELINE_FRAMES
+        eventful: NDArray[np.bool_] = seen & self.counters & (self.state["anchor"][rows] == 0)
+        return eventful
+
     def _observe(self, rows: Index, z: Floats) -> Observed:
-        deviation = self.chains.deviation(rows)
-        features = self._features(rows, deviation)
-        return Observed(features, node_deviation(deviation), z, self.state["frames"][rows] > RANGE_FRAMES)
-
-    def features(self, rows: Index) -> Floats:
-        """What these nodes' windows show now, as the predictor reads it: ``(rows, features)``."""
-        return self._features(rows, self.chains.deviation(rows))
-
-    def _features(self, rows: Index, deviation: Floats) -> Floats:
         state = self.state
+        deviation = self.chains.deviation(rows)
         told = state["seen"][rows] >= BASELINE_FRAMES
         seen = window_statistics(state["window"][rows], state["centre"][rows], state["scale"][rows])
-        return pool_features(seen, told, deviation, self.columns)
+        pooled = pool_features(seen, told, deviation, self.columns)
+        gathered = squashed(self.evidence.features(rows, told, self._eventful(rows), self.aspects))
+        features = np.concatenate([pooled, gathered], axis=1)
+        return Observed(features, node_deviation(deviation), z, state["frames"][rows] > RANGE_FRAMES)
 
 
 _BLANK: Final = {

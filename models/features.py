@@ -7,11 +7,13 @@ baseline (see ``models/cohort.py``). The second largest tells one noisy counter 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evidence import EVIDENCE_NAMES
 from models.markov import node_deviation
 from models.signals import SIGNALS, signal_of
 from models.windows import SPANS, WindowStatistics
@@ -32,12 +34,13 @@ STATISTICS: Final = (
 )
 #: Pooled by the second largest.
 SECOND: Final = ("high6", "low6", "climb", "fall")
-FEATURE_NAMES: Final = (
+WINDOW_NAMES: Final = (
     *(f"{signal}.{statistic}" for signal in SIGNALS for statistic in (*STATISTICS, *(f"second_{s}" for s in SECOND))),
     "node.deviation",
     "node.missing",
     "node.missing_recent",
 )
+FEATURE_NAMES: Final = (*WINDOW_NAMES, *EVIDENCE_NAMES)
 #: Those that the Markov chains give.
 MARKOV_FEATURES: Final = tuple(name for name in FEATURE_NAMES if name.endswith(".deviation"))
 _SECOND_AT: Final = tuple(STATISTICS.index(name) for name in SECOND)
@@ -54,13 +57,22 @@ def signal_columns(metrics: tuple[str, ...]) -> tuple[NDArray[np.intp], ...]:
     return tuple(np.flatnonzero([f == signal for f in found]) for signal in SIGNALS)
 
 
+def columns_of(names: Sequence[str]) -> NDArray[np.intp]:
+    """Of features in the order of :data:`FEATURE_NAMES` the places of those named.
+
+    >>> columns_of(("node.missing", FEATURE_NAMES[0])).tolist()
+    [268, 0]
+    """
+    return np.array([FEATURE_NAMES.index(name) for name in names], np.intp)
+
+
 def pool_features(
     window: WindowStatistics,
     told: NDArray[np.bool_],
     deviation: Floats,
     columns: tuple[NDArray[np.intp], ...],
 ) -> Floats:
-    """Features ``(rows, len(FEATURE_NAMES))`` from the window's statistics and each metric's transition deviation.
+    """Features ``(rows, len(WINDOW_NAMES))`` from the window's statistics and each metric's transition deviation.
 
     ``told (rows, metrics)`` says which metrics have own units; the others count for nothing, as a group without
     metrics does. Signed logarithms keep a runaway metric from drowning the rest.
@@ -68,7 +80,7 @@ def pool_features(
     of_one = (window.climb, window.fall, window.spread, window.step, window.missing, window.missing_recent, deviation)
     per_metric = np.concatenate([window.means, -window.means, np.stack(of_one)])
     per_metric = np.where(told & ~np.isnan(per_metric), per_metric, np.float32(-np.inf))
-    features = np.zeros((told.shape[0], len(FEATURE_NAMES)), np.float32)
+    features = np.zeros((told.shape[0], len(WINDOW_NAMES)), np.float32)
     for group, at in enumerate(columns):
         start = group * _WIDTH
         if len(at) == 1:
@@ -83,5 +95,22 @@ def pool_features(
         least = np.where(told, per_metric[STATISTICS.index(statistic)], np.float32(np.inf)).min(axis=-1, initial=np.inf)
         features[:, place] = least
     features = np.where(np.isfinite(features), features, np.float32(0.0))
-    squashed: Floats = np.sign(features) * np.log1p(np.abs(features))
-    return squashed
+    return squashed(features)
+
+
+def pool_deviation(told: NDArray[np.bool_], deviation: Floats, columns: tuple[NDArray[np.intp], ...]) -> Floats:
+    """:data:`MARKOV_FEATURES` alone, ``(rows, len(MARKOV_FEATURES))``, the same as among all of them."""
+    inside = np.where(told, deviation, np.float32(-np.inf))
+    pooled = [inside[:, at].max(axis=-1, initial=np.float32(-np.inf)) for at in columns]
+    features = np.stack([*pooled, node_deviation(deviation)], axis=1)
+    return squashed(np.where(np.isfinite(features), features, np.float32(0.0)))
+
+
+def squashed(features: Floats) -> Floats:
+    """Signed logarithms, sign(x)·log(1 + |x|).
+
+    >>> squashed(np.float32([-1.0, 0.0])).round(3).tolist()
+    [-0.693, 0.0]
+    """
+    found: Floats = np.sign(features) * np.log1p(np.abs(features))
+    return found

@@ -59,3 +59,60 @@ def is_counter(metric: str) -> bool:
     (True, False)
     """
     return _COUNTER.search(metric) is not None
+
+
+#: What a metric tells of, told apart more finely than by :data:`SIGNALS`: what faults move together is apart here.
+ASPECTS: Final = (
+    "room",
+    "memory_temperature",
+    "temperature",
+    "fan",
+    "clock",
+    "tensor",
+    "utilisation",
+    "load",
+    "power",
+    "voltage",
+    "throttling",
+    "memory",
+    "step",
+    "sectors",
+    "disk_volume",
+    "disk",
+    "retransmission",
+    "fabric",
+    "traffic",
+    "other",
+)
+_ASPECT_PATTERNS: Final = (
+    ("throttling", r"violation|throttl"),
+    ("room", r"hwmon_temp|ambient|inlet|room"),
+    ("memory_temperature", r"mem.*temp|hbm.*temp"),
+    ("temperature", r"temp|thermal"),
+    ("fan", r"fan"),
+    ("clock", r"clock|freq"),
+    ("tensor", r"tensor|pipe|sm_active"),
+    ("utilisation", r"util"),
+    ("load", r"load|procs|iowait"),
+    ("voltage", r"volt"),
+    ("power", r"power|energy|watt"),
+    ("step", r"step|iteration"),
+    ("sectors", r"smart|sector"),
+    ("disk_volume", r"(disk|filesystem|nvme).*bytes"),
+    ("disk", r"disk|filesystem|nvme"),
+    ("retransmission", r"retrans|(net|nic|ib_|infiniband).*(err|drop)"),
+    ("fabric", r"nvlink|pcie"),
+    ("traffic", r"network|net_|infiniband|ib_|nic|bandwidth"),
+    ("memory", r"mem|swap|fb_|oom|rss"),
+)
+_ASPECTS_COMPILED: Final = tuple((aspect, re.compile(pattern)) for aspect, pattern in _ASPECT_PATTERNS)
+
+
+def aspect_of(metric: str) -> str:
+    """The aspect of a metric.
+
+    >>> aspect_of("DCGM_FI_DEV_MEMORY_TEMP"), aspect_of("node_hwmon_temp_celsius"), aspect_of("m07")
+    ('memory_temperature', 'room', 'other')
+    """
+    name = metric.lower()
+    return next((aspect for aspect, pattern in _ASPECTS_COMPILED if pattern.search(name)), "other")

@@ -46,7 +46,13 @@ _WARM_STEPS: Final = 4 * CHUNK_STEPS
 
 
 def ceiling(
-    spec: FleetSpec, horizon: int, steps: int, *, first: int = 0, rows: slice | None = None
+    spec: FleetSpec,
+    horizon: int,
+    steps: int,
+    *,
+    first: int = 0,
+    rows: slice | None = None,
+    believing: FleetSpec | None = None,
 ) -> Iterator[Floats]:
     """P(fails within ``horizon`` intervals | the node's samples so far), chunk by chunk.
 
@@ -57,13 +63,15 @@ def ceiling(
     steps : the end: as many steps from the fleet's first
     first : the first step given out; it is watched from a while before
     rows : a range of nodes; all when not given
+    believing : a fleet whose rates are taken for true instead of this one's own: what one from there would say
 
     Yields
     ------
     ``(steps, nodes)`` float32; NaN where the node is down or being worked on, or nothing arrived of its sample.
     """
     rows = slice(0, spec.nodes) if rows is None else rows
-    law = law_of(spec, horizon, courses_of(spec, COURSES))
+    believed = spec if believing is None else believing
+    law = law_of(believed, horizon, courses_of(believed, COURSES))
     fleet = Fleet(spec)
     watchers: dict[int, Watcher] = {}
     while fleet.step < steps:

@@ -20,7 +20,7 @@ from experiments.prediction.plan import QUICK as SMALL
 from experiments.prediction.predictors import INTERVAL_S
 from experiments.prediction.study import Progress, side_by_side_lines, workers
 from experiments.prediction.watching import joined
-from models.features import FEATURE_NAMES
+from models.features import WINDOW_NAMES
 from models.limits import WINDOW_FRAMES
 from models.mlp import Predictor
 from models.signals import SIGNALS, signal_of
@@ -43,7 +43,7 @@ FULL: Final = Plan(
     epochs=5,
 )
 QUICK: Final = replace(SMALL, epochs=1)
-HIDDEN: Final = 24
+HIDDEN: Final = (24,)
 BUDGET: Final = 1e-2
 #: Signal groups that the fleet has metrics of.
 GROUPS: Final = tuple(signal for signal in SIGNALS if signal in {signal_of(name) for name in NAMES})
@@ -147,7 +147,7 @@ def _rows(
 def _fitted(plan: Plan, parts: Mapping[str, Examples], columns: NDArray[np.intp]) -> Predictor:
     from models.training.fit import Recipe, fit
 
-    names = tuple(FEATURE_NAMES[column % len(FEATURE_NAMES)] for column in columns)
+    names = tuple(WINDOW_NAMES[column % len(WINDOW_NAMES)] for column in columns)
     own = {part: replace(rows, features=rows.features[:, columns]) for part, rows in parts.items()}
     frame = {"feature_names": names, "horizon_s": HORIZON * INTERVAL_S, "window": WINDOW_FRAMES}
     return fit(Recipe(seed=plan.seed, hidden=HIDDEN, epochs=plan.epochs), own, frame)

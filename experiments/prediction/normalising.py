@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cohort import Index, Observed
-from models.features import FEATURE_NAMES, pool_features
+from models.features import WINDOW_NAMES, pool_features
 from models.limits import BASELINE_FRAMES, RANGE_FRAMES, WINDOW_FRAMES
 from models.markov import node_deviation
 from models.training.examples import FeaturesAlone
@@ -76,6 +76,6 @@ def side_by_side(law: tuple[Doubles, Doubles]) -> type[SideBySide]:
 
 def columns_of(way: str, dropped: str | None) -> NDArray[np.intp]:
     """The columns of one way without those of a signal group."""
-    start = WAYS.index(way) * len(FEATURE_NAMES)
-    kept = [k for k, name in enumerate(FEATURE_NAMES) if dropped is None or not name.startswith(f"{dropped}.")]
+    start = WAYS.index(way) * len(WINDOW_NAMES)
+    kept = [k for k, name in enumerate(WINDOW_NAMES) if dropped is None or not name.startswith(f"{dropped}.")]
     return np.array(kept, np.intp) + start

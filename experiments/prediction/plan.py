@@ -2,8 +2,9 @@
 
 Two fleets follow each other on one clock. The *learning* fleet (train, validation) is one in which far more goes
 wrong and no fault is sudden, so that few node-days show many signs: that is how the imbalance of the classes is met.
-The *judging* fleet (calibration, test) is :func:`~experiments.fleet.presets.prediction_fleet` as it stands; its clock
-starts a gap after the learning fleet's end.
+Each of its nodes is a job of its own, or so many failures would leave jobs idle for half of the time. The *judging*
+fleet (calibration, test) is :func:`~experiments.fleet.presets.prediction_fleet` as it stands; its clock starts a gap
+after the learning fleet's end.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Plan:
     shards: int = 2
     train_blocks: int = 7
     validation_blocks: int = 2
-    calibration_blocks: int = 8
+    calibration_blocks: int = 6
     test_blocks: int = 23
     train_steps: int = 1_500
     validation_steps: int = 700
@@ -67,6 +68,7 @@ class Plan:
             look_alike_rate=LOOK_ALIKE_HASTE * spec.look_alike_rate,
             sudden_share=0.0,
             repair_median=LEARNING_REPAIR,
+            job_nodes=1,
         )
 
     @property

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.prediction.plan import HORIZON, Plan
 from models.calibration import Calibration, fit_platt
-from models.features import FEATURE_NAMES, MARKOV_FEATURES
+from models.evidence import EVIDENCE_NAMES
+from models.features import MARKOV_FEATURES
 from models.limits import WINDOW_FRAMES
 from models.mlp import Predictor
 from models.training.examples import Examples
@@ -19,15 +20,22 @@ from models.training.examples import Examples
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
+#: What is read, in this order: of the pipeline's features those that gather as frames come, and those of the chains.
+READ: Final = (*MARKOV_FEATURES, *EVIDENCE_NAMES)
 #: Names in the order in which they are told.
 NAMES: Final = ("eq1", "mlp", "mlp+markov", "boosting")
 #: Which of them each of two processes fits: about the same work for both.
 SHARES: Final = (("mlp+markov", "eq1", "mlp"), ("boosting",))
 INTERVAL_S: Final = 60.0
+#: Widths of the layers in between, and the log odds about which they are to be sharpest: where alarms open.
+HIDDEN: Final = (64, 32)
+FOCUS: Final = 1.0
+#: A target for boosting is at least this, and at most 1 less it.
+CERTAIN: Final = 1e-4
 
 
 class Scorer(Protocol):
-    """What gives probabilities of features ``(n, len(FEATURE_NAMES))``."""
+    """What gives probabilities of features ``(n, len(READ))``."""
 
     def __call__(self, features: Floats) -> Doubles:
         """P(failure within the horizon), ``(n,)``."""
@@ -35,13 +43,23 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A predictor of ours on the features that it was fitted on."""
+    """A predictor of ours on the features that it was fitted on.
+
+    Its layers are multiplied by BLAS and in single precision: five times as fast as the pipeline, whose sums do not
+    depend on which rows come together; probabilities differ in the sixth digit.
+    """
 
     predictor: Predictor
     columns: NDArray[np.intp]
 
     def __call__(self, features: Floats) -> Doubles:
-        return self.predictor.probability(features[:, self.columns])
+        own = self.predictor
+        x = (features[:, self.columns] - own.mean.astype(np.float32)) / own.std.astype(np.float32)
+        np.clip(x, -np.float32(own.clip), np.float32(own.clip), out=x)
+        for layer in own.layers[:-1]:
+            x = np.maximum(x @ layer.weight.T.astype(np.float32) + layer.bias.astype(np.float32), np.float32(0.0))
+        last = own.layers[-1]
+        return own.calibration((x @ last.weight[0].astype(np.float32)).astype(np.float64) + last.bias[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +70,7 @@ class Boosting:
     calibration: Calibration
 
     def __call__(self, features: Floats) -> Doubles:
-        return self.calibration(self.trees.decision_function(features))
+        return self.calibration(self.trees.predict(features))
 
 
 def fitted(name: str, plan: Plan, parts: Mapping[str, Examples], progress: Callable[[], None]) -> Scorer:
@@ -61,19 +79,27 @@ def fitted(name: str, plan: Plan, parts: Mapping[str, Examples], progress: Calla
         return _boosting(plan, parts)
     from models.training.fit import Recipe, fit
 
-    names = tuple(f for f in FEATURE_NAMES if name != "mlp" or f not in MARKOV_FEATURES)
-    columns = np.array([FEATURE_NAMES.index(f) for f in names], np.intp)
+    names = tuple(f for f in READ if name != "mlp" or f not in MARKOV_FEATURES)
+    columns = np.array([READ.index(f) for f in names], np.intp)
     own = {part: replace(rows, features=rows.features[:, columns]) for part, rows in parts.items()}
     frame = {"feature_names": names, "horizon_s": HORIZON * INTERVAL_S, "window": WINDOW_FRAMES}
-    recipe = Recipe(form="logistic" if name == "eq1" else "mlp", seed=plan.seed, epochs=plan.epochs, balanced=False)
+    form: Literal["logistic", "mlp"] = "logistic" if name == "eq1" else "mlp"
+    recipe = Recipe(
+        form=form,
+        seed=plan.seed,
+        epochs=plan.epochs,
+        balanced=False,
+        hidden=HIDDEN,
+        focus=0.0 if name == "eq1" else FOCUS,
+    )
     return Ours(fit(recipe, own, frame, lambda *_: progress()), columns)
 
 
 def _boosting(plan: Plan, parts: Mapping[str, Examples]) -> Boosting:
-    """Early stopping by the validation nodes, as for ours."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    """Early stopping by the validation nodes, as for ours; fitted to the logit of a target that is a probability."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
-    trees = HistGradientBoostingClassifier(
+    trees = HistGradientBoostingRegressor(
         max_iter=150,
         learning_rate=0.15,
         max_leaf_nodes=31,
@@ -82,5 +108,12 @@ def _boosting(plan: Plan, parts: Mapping[str, Examples]) -> Boosting:
         random_state=plan.seed,
     )
     train, validation, held = parts["train"], parts["validation"], parts["calibration"]
-    trees.fit(train.features, train.target, X_val=validation.features, y_val=validation.target)
-    return Boosting(trees, fit_platt(trees.decision_function(held.features), held.failed))
+    trees.fit(train.features, _logit(train.target), X_val=validation.features, y_val=_logit(validation.target))
+    return Boosting(trees, fit_platt(trees.predict(held.features), held.failed))
+
+
+def _logit(target: NDArray[Any]) -> Doubles:
+    """Of probabilities, which are kept off 0 and 1: beyond it is all one to an alarm."""
+    bounded = np.clip(target.astype(np.float64), CERTAIN, 1 - CERTAIN)
+    found: Doubles = np.log(bounded / (1 - bounded))
+    return found

@@ -25,8 +25,8 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def stages(plan: Plan) -> dict[str, int]:
-    """The work of each stage, in node-steps and epochs."""
-    watched = (*plan.learning_parts(), plan.judging_parts()[0])
+    """The work of each stage, in node-steps and epochs; the learning parts are watched by the ceiling too."""
+    watched = (*plan.learning_parts(), *plan.learning_parts(), plan.judging_parts()[0])
     test = plan.judging_parts()[1]
     return {
         "watch": plan.shards * sum(len(p.nodes) * (p.end - p.first) for p in watched),
@@ -75,7 +75,7 @@ def _held(rows: Examples) -> dict[str, Any]:
         "rows": len(rows.failed),
         "failures": len(rows.failures),
         "positive_share": round(float(rows.failed.mean()), 5),
-        "developing_share": round(float(rows.target.mean()), 5),
+        "target_share": round(float(rows.target.mean()), 5),
     }
 
 

@@ -29,7 +29,7 @@ def told(
         "seed": plan.seed,
         "split": {"how": f"by node and by time, {plan.gap} minutes between the parts", **plan.said()},
         "trained": "in this run, all predictors on the same rows: a fleet in which far more goes wrong, "
-        "its truth about when each fault began as the target, calibrated on nodes of the fleet that is judged",
+        "what the ceiling says of its rows as the target, calibrated on nodes of the fleet that is judged",
         "parts": dict(held),
         "rule": f"an alarm opens after {OPEN_FRAMES} frames at or over the threshold and closes after {CLOSE_FRAMES} "
         f"under half of it; it is false when its node does not fail until {HORIZON} minutes after its last frame; a "

@@ -17,6 +17,7 @@ from experiments.fleet import FleetRecording
 from experiments.fleet.presets import DAY_STEPS, USABLE_LEAD_STEPS, prediction_fleet
 from experiments.prediction.plan import HORIZON
 from models.cohort import Cohort
+from models.features import columns_of
 from models.mlp import Predictor
 from models.training.examples import Examples, before, side_by_side
 from models.training.scores import alarms
@@ -84,6 +85,7 @@ def watch_fleet(predictor: Predictor, seed: int, nodes: int = NODES, days: float
     recording, steps = FleetRecording(spec), round(days * DAY_STEPS)
     cohort = Cohort(recording.metrics, recording.counters)
     rows = cohort.add(nodes)
+    columns = columns_of(predictor.feature_names)
     told: list[tuple[Doubles, Index, Index]] = []
     cpu_s = 0.0
     for at, values in enumerate(sample for block in recording.blocks(steps) for sample in block.astype(np.float64)):
@@ -92,7 +94,8 @@ def watch_fleet(predictor: Predictor, seed: int, nodes: int = NODES, days: float
         seen = cohort.advance(rows[present], np.full(len(present), at * spec.interval_s), values[present])
         warm = present[seen.warm]
         if len(warm):
-            told.append((predictor.probability(seen.features[seen.warm]), warm, np.full(len(warm), at)))
+            own = seen.features[seen.warm][:, columns]
+            told.append((predictor.probability(own), warm, np.full(len(warm), at)))
         cpu_s += time.process_time() - began
     probability, node, step = (np.concatenate(each) for each in zip(*told, strict=True))
     return Watched(probability, label(node, step, recording.failures(), HORIZON), HORIZON, spec.interval_s, cpu_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class Examples:
     ``failures`` are the (node, step) of the part's own failures, those that a predictor could have seen coming;
     ``later`` those within a horizon after its end, by which its last alarms are judged. ``developing (n,)`` says
     whether a failure was developing, where the recording knows: what a predictor can see, and so what it is fitted to.
+    ``believed (n,)`` is P(failure within the horizon) to one who knows the laws of the fleet, and comes before both: it
+    says how much of a fault shows by a row, which whether there is one does not.
     """
 
     features: Floats
@@ -51,10 +53,13 @@ class Examples:
     failures: tuple[tuple[int, int], ...]
     later: tuple[tuple[int, int], ...] = ()
     developing: Flags | None = None
+    believed: Floats | None = None
 
     @property
-    def target(self) -> Flags:
+    def target(self) -> Flags | Floats:
         """What a predictor is fitted to; its probabilities are calibrated to ``failed`` afterwards."""
+        if self.believed is not None:
+            return self.believed
         return self.failed if self.developing is None else self.developing
 
 
@@ -64,7 +69,10 @@ def side_by_side(parts: Sequence[Examples], nodes: int) -> Examples:
     def moved(name: str) -> tuple[tuple[int, int], ...]:
         return tuple((node + nodes * k, at) for k, part in enumerate(parts) for node, at in getattr(part, name))
 
-    developing = [part.developing for part in parts if part.developing is not None]
+    def of_all(name: str) -> NDArray[Any] | None:
+        told = [getattr(part, name) for part in parts]
+        return None if any(one is None for one in told) else np.concatenate(told)
+
     return Examples(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.failed for part in parts]),
@@ -72,7 +80,8 @@ def side_by_side(parts: Sequence[Examples], nodes: int) -> Examples:
         np.concatenate([part.step for part in parts]),
         moved("failures"),
         moved("later"),
-        np.concatenate(developing) if len(developing) == len(parts) else None,
+        of_all("developing"),
+        of_all("believed"),
     )
 
 

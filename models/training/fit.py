@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -20,6 +21,8 @@ Form = Literal["mlp", "logistic"]
 #: Standard deviations at which a normalised feature is cut off, and the least that counts as one.
 CLIP: Final = 5.0
 STD_MIN: Final = 1e-3
+#: A target that is a probability counts as at least this, and at most 1 less it.
+CERTAIN: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +30,21 @@ class Recipe:
     """How to fit. ``patience`` is the number of epochs without a better validation loss after which to stop.
 
     The step width falls in a straight line from ``rate`` to nothing over the epochs. ``balanced`` gives positive rows
-    :func:`imbalance_weight`; where the parts are balanced otherwise it only blurs the very top.
+    :func:`imbalance_weight`; where the parts are balanced otherwise it only blurs the very top. ``hidden`` are the
+    widths of the layers in between. ``focus`` is the log odds at which probabilities that are fitted to are told apart
+    best: where alarms are to open. Targets that are 0 or 1 know no such place.
     """
 
     form: Form = "mlp"
     seed: int = 0
-    hidden: int = 48
+    hidden: tuple[int, ...] = (48,)
     epochs: int = 12
     patience: int = 4
     batch: int = 1_024
     rate: float = 3e-3
     decay: float = 1e-3
     balanced: bool = True
+    focus: float = 0.0
 
 
 def fit(
@@ -69,11 +75,13 @@ def fit(
 
 
 def build(recipe: Recipe, features: int) -> nn.Sequential:
-    """The network in torch: one linear layer, or two with max(0, x) between."""
+    """The network in torch: one linear layer, or several with max(0, x) between."""
     torch.manual_seed(recipe.seed)
-    if recipe.form == "logistic":
-        return nn.Sequential(nn.Linear(features, 1))
-    return nn.Sequential(nn.Linear(features, recipe.hidden), nn.ReLU(), nn.Linear(recipe.hidden, 1))
+    widths = [features, *(() if recipe.form == "logistic" else recipe.hidden)]
+    steps: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        steps += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*steps, nn.Linear(widths[-1], 1))
 
 
 def layers_of(network: nn.Sequential) -> tuple[Layer, ...]:
@@ -93,7 +101,7 @@ def _train(
 ) -> nn.Sequential:
     torch.set_num_threads(1)
     network = build(recipe, normalised["train"].shape[1])
-    labels = {name: torch.from_numpy(parts[name].target.astype(np.float32))[:, None] for name in normalised}
+    labels = {name: torch.from_numpy(_about(recipe.focus, parts[name].target))[:, None] for name in normalised}
     share = float(parts["train"].target.mean())
     weight = imbalance_weight(share)
     loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight if recipe.balanced else 1.0))
@@ -119,7 +127,18 @@ def _train(
         elif (waited := waited + 1) >= recipe.patience:
             break
     network.load_state_dict(best_state)
+    with torch.no_grad():
+        network[-1].bias += recipe.focus
     return network
+
+
+def _about(focus: float, target: NDArray[Any]) -> NDArray[np.float32]:
+    """Targets whose log odds count from ``focus``, which the last bias is given back when all is fitted."""
+    if not focus:
+        return target.astype(np.float32)
+    bounded = np.clip(target.astype(np.float64), CERTAIN, 1 - CERTAIN)
+    found: NDArray[np.float32] = sigmoid(np.log(bounded / (1 - bounded)) - focus).astype(np.float32)
+    return found
 
 
 def imbalance_weight(share: float) -> float:

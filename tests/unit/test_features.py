@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.features import FEATURE_NAMES, MARKOV_FEATURES, SECOND, STATISTICS, pool_features, signal_columns
+from models.features import MARKOV_FEATURES, SECOND, STATISTICS, WINDOW_NAMES, pool_features, signal_columns
 from models.limits import WINDOW_FRAMES
 from models.markov import node_deviation
 from models.signals import SIGNALS
@@ -26,7 +26,7 @@ def features(
     known = np.array([told or [True] * len(metrics)])
     calm = np.zeros((1, len(metrics)), np.float32)
     found = pool_features(window_statistics(window, calm, calm + 1), known, deviation, signal_columns(metrics))
-    return dict(zip(FEATURE_NAMES, found[0].tolist(), strict=True))
+    return dict(zip(WINDOW_NAMES, found[0].tolist(), strict=True))
 
 
 def _window(metric: str, last: float, seed: int) -> np.ndarray:
@@ -114,7 +114,7 @@ def test_runaway_values_are_squashed_and_finite() -> None:
 
 
 def test_names_are_unique_and_cover_every_group() -> None:
-    assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == len(SIGNALS) * (len(STATISTICS) + len(SECOND)) + 3
+    assert len(set(WINDOW_NAMES)) == len(WINDOW_NAMES) == len(SIGNALS) * (len(STATISTICS) + len(SECOND)) + 3
 
 
 def test_each_metric_is_in_exactly_one_group() -> None:

@@ -149,7 +149,7 @@ def test_every_fault_is_told_at_once(capsys: pytest.CaptureFixture[str], tmp_pat
     )
     save_artefact(broken, path)
     faults = told(capsys, "verify", str(path))["faults"]
-    for word in ("made.up", "does not know", "window is 30", "weight.1 holds 1", "horizon is -1.0"):
+    for word in ("made.up", "does not compute", "window is 30", "weight.1 holds 1", "horizon is -1.0"):
         assert any(word in fault for fault in faults), word
     out = call(capsys, "verify", str(path))[1]
     assert out.count("FAULT") == len(faults)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from connectors.artefacts import load_artefact, require_features, shipped_artefact
 from experiments.fleet import NAMES, Fleet, FleetRecording, ScriptedFault, scripted_fleet
 from models.cohort import Cohort
-from models.features import FEATURE_NAMES
+from models.features import FEATURE_NAMES, columns_of
 from models.limits import WINDOW_FRAMES
 from models.mlp import Predictor
 
@@ -47,7 +47,8 @@ def watched(predictor: Predictor, seed: int) -> NDArray[np.float64]:
         values = next(fleet).astype(np.float64)
         told = ~np.isnan(values).all(axis=1)
         observed = cohort.advance(rows[told], np.full(told.sum(), 1e9 + step), values[told])
-        seen[step, rows[told][observed.warm]] = predictor.probability(observed.features[observed.warm])
+        own = observed.features[observed.warm][:, columns_of(predictor.feature_names)]
+        seen[step, rows[told][observed.warm]] = predictor.probability(own)
     return seen
 
 

@@ -183,3 +183,12 @@ def test_without_its_detector_a_cohort_shows_the_same_features() -> None:
     assert all(one.judged is None for one in plain)
     assert whole[-1].judged is not None
     assert [one.features.tobytes() for one in plain] == [one.features.tobytes() for one in whole]
+
+
+def test_what_a_knower_believes_comes_before_whether_a_fault_was_developing() -> None:
+    nothing, one = np.zeros((2, 0), np.float32), np.array([True, False])
+    step = np.arange(2)
+    rows = Examples(nothing, one, step, step, (), developing=~one)
+    assert rows.target.tolist() == [False, True]
+    believed = np.float32([0.25, 0.5])
+    assert Examples(nothing, one, step, step, (), developing=~one, believed=believed).target.tolist() == [0.25, 0.5]

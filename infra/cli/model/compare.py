@@ -115,6 +115,7 @@ def _watch(
     import numpy as np
 
     from experiments.fleet import FleetRecording
+    from models.features import columns_of
     from models.limits import WINDOW_FRAMES
     from models.training.examples import examples, side_by_side
     from models.training.recording import Part
@@ -128,7 +129,8 @@ def _watch(
         for k, horizon in enumerate(horizons):
             if horizon not in watched:
                 [(_, watched[horizon])] = examples(FleetRecording(fleet), (part,), horizon, horizon + WINDOW_FRAMES, {})
-            said[k].append(pair[k].probability(watched[horizon].features))
+            own = columns_of(pair[k].feature_names)
+            said[k].append(pair[k].probability(watched[horizon].features[:, own]))
             seen[k].append(replace(watched[horizon], features=watched[horizon].features[:, :0].copy()))
     return [side_by_side(some, spec.nodes) for some in seen], [np.concatenate(some) for some in said]
 

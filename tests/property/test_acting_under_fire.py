@@ -12,7 +12,8 @@ from collections import Counter
 from typing import ClassVar
 
 import pytest
-from acting_world import Cluster, Machine, clock_of_the_world, tick
+from acting_machine import Machine, clock_of_the_world
+from acting_world import Cluster, tick
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test

@@ -70,9 +70,11 @@ def foresight_of(predictor: Predictor) -> Foresight:
     if predictor.feature_names == FEATURE_NAMES:
         return Foresight(predictor.probability, predictor.horizon_s, predictor.digest)
     columns = columns_of(predictor.feature_names)
-    return Foresight(
-        lambda features: predictor.probability(features[:, columns]), predictor.horizon_s, predictor.digest
-    )
+
+    def probability(features: NDArray[np.float32]) -> NDArray[np.float64]:
+        return predictor.probability(features[:, columns])
+
+    return Foresight(probability, predictor.horizon_s, predictor.digest)
 
 
 def fetching(brokers: str) -> Fetch:

@@ -28,7 +28,7 @@ Told = Callable[[int], None]
 
 
 class Reading(FeaturesAlone):
-    """The pipeline's cohort, of whose features only those that are read are worked out: in less than half of the time."""
+    """The pipeline's cohort; of its features only those that are read are worked out, in less than half of the time."""
 
     def _observe(self, rows: Index, z: Floats) -> Observed:
         deviation = self.chains.deviation(rows)

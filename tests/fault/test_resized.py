@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,9 +97,7 @@ def test_four_ranks_become_three_and_four_again_and_the_loss_continues(cluster: 
     first, last = loss_at(cluster, 1, 40), loss_at(cluster, step - 30, step)
     small, whole = loss_at(cluster, step + 1, step + 60), loss_at(cluster, smaller + 1, smaller + 60)
     print(f"loss: first {first:.2f}, of four {last:.2f}, of three {small:.2f}, of four again {whole:.2f}")
-    assert whole < small < first
-    assert small < last * 1.1
-    assert math.isfinite(whole)
+    assert max(small, whole) < last + 0.2 * (first - last), "no size begins anew"
     assert not [one for one in cluster.mine() if isinstance(one, NodeFate)], "no node has failed"
 
 

@@ -16,7 +16,7 @@ from infra.drill.jobs import DrillJob, losses_of, repeated_steps
 from infra.drill.nodes import Nodes
 from infra.drill.plan import ArmPlan, ArmRecord, Struck
 from infra.drill.records import Records
-from infra.drill.script import APART_INTERVALS, Strike, comes_late, latest_step
+from infra.drill.script import APART_INTERVALS, BEFORE_INTERVALS, Strike, comes_late, latest_step
 from infra.drill.shadow import Standing
 from infra.drill.telemetry import Telemetry
 from infra.drill.watch import Watch
@@ -65,7 +65,7 @@ class Arm:
         self._struck: list[Struck] = []
         self._repairs: set[asyncio.Task[None]] = set()
         self._checked = _Checked()
-        self._reached = 0
+        self._reached = round(BEFORE_INTERVALS * plan.interval_steps)
 
     async def run(self) -> ArmRecord:
         """The whole arm; raises :class:`Failed` with what did not come to pass, and where its logs are."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,11 +24,14 @@ STOP_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What was measured, in seconds: how long a checkpoint blocks, until it is durable, from a start to new steps."""
+    """What was measured, in seconds: how long a checkpoint blocks, until it is durable, the standstill of a restart.
+
+    The last is that of one rank that is killed and started again, until it makes new steps.
+    """
 
     checkpoint_s: float
     durable_s: float
-    start_s: float
+    restart_s: float
 
 
 @dataclass(slots=True)
@@ -34,7 +39,7 @@ class _Heard:
     """What the ranks have said so far; ``staged`` and ``durable`` hold the seconds of each rank by order."""
 
     steps: dict[int, int] = field(default_factory=dict)
-    first_at: dict[int, float] = field(default_factory=dict)
+    told_at: dict[int, float] = field(default_factory=dict)
     staged: dict[str, dict[int, float]] = field(default_factory=dict)
     durable: dict[str, dict[int, float]] = field(default_factory=dict)
     finished: set[int] = field(default_factory=set)
@@ -56,6 +61,7 @@ class PlainRun:
         self._command, self._world, self._directory = command, world, directory
         self._environment, self._say = environment, say
         self._heard = _Heard()
+        self._restart_s = 0.0
 
     async def to_the_end(self, limit_s: float) -> None:
         """Run until every rank has ended by itself; raises :class:`Failed` when that takes longer than ``limit_s``."""
@@ -63,15 +69,14 @@ class PlainRun:
             await self._run(measured=0)
 
     async def measure(self, checkpoints: int, limit_s: float) -> Prices:
-        """Run until so many checkpoints were written, and return what they and the start took."""
-        began = clock.monotonic()
+        """Run until so many checkpoints were written and a rank was started again; return what that took."""
         async with asyncio.timeout(limit_s):
             await self._run(measured=checkpoints)
         heard = self._heard
         return Prices(
             checkpoint_s=statistics.median(max(one.values()) for one in heard.staged.values()),
             durable_s=statistics.median(max(one.values()) for one in heard.durable.values()),
-            start_s=max(heard.first_at.values()) - began,
+            restart_s=self._restart_s,
         )
 
     async def _run(self, measured: int) -> None:
@@ -84,7 +89,7 @@ class PlainRun:
                 supervisor.start(Part(name, (*self._place(rank), *self._command), ends=True))
             failing = asyncio.create_task(supervisor.given_up())
             working = asyncio.create_task(
-                self._order_checkpoints(servers, measured) if measured else supervisor.ended(names)
+                self._measure(supervisor, servers, measured) if measured else supervisor.ended(names)
             )
             await asyncio.wait({failing, working}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -115,13 +120,25 @@ class PlainRun:
             match message["type"]:
                 case "progress":
                     heard.steps[rank] = int(message["step"])
-                    heard.first_at.setdefault(rank, clock.monotonic())
+                    heard.told_at[rank] = clock.monotonic()
                 case "staged":
                     heard.staged.setdefault(message["command"], {})[rank] = float(message["seconds"])
                 case "durable":
                     heard.durable.setdefault(message["command"], {})[rank] = float(message["seconds"])
 
         return said
+
+    async def _measure(self, supervisor: Supervisor, servers: list[RankServer], checkpoints: int) -> None:
+        await self._order_checkpoints(servers, checkpoints)
+        killed, pid = clock.monotonic(), supervisor.pid("rank-0")
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        while supervisor.pid("rank-0") in {pid, None}:
+            await asyncio.sleep(LOOK_S)
+        born = clock.monotonic()
+        while self._heard.told_at[0] < born:
+            await asyncio.sleep(LOOK_S)
+        self._restart_s = self._heard.told_at[0] - killed
 
     async def _order_checkpoints(self, servers: list[RankServer], number: int) -> None:
         for order in range(1, number + 1):

@@ -136,12 +136,12 @@ def _scratch() -> Iterator[Path]:
 
 def _measured(plan: DrillPlan, job: DrillJob, scratch: Path, terminal: Terminal) -> Prices:
     work = Work(scratch / "measured", 0, STEP_S, plan.seed)
-    plain = PlainRun(job.command(work), plan.ranks, scratch / "measuring", environment(), terminal.say)
+    plain = PlainRun(job.command(work), plan.ranks, scratch / "measuring", environment(), lambda *_: None)
     prices = asyncio.run(plain.measure(MEASURED_CHECKPOINTS, PLAIN_S))
     terminal.say(
         "measured",
         f"a checkpoint blocks for {1000 * prices.checkpoint_s:.1f} ms and is durable after "
-        f"{1000 * prices.durable_s:.0f} ms; a rank trains {prices.start_s:.1f} s after its start",
+        f"{1000 * prices.durable_s:.0f} ms; a rank that is killed trains again after {prices.restart_s:.1f} s",
     )
     return prices
 

@@ -23,6 +23,8 @@ LATEST = 0.97
 LEAD_SHARES = (0.7, 0.85)
 #: Intervals in which the first kill, and each further one, has to have begun; and what is left after the last.
 FIRST_INTERVALS, EACH_INTERVALS, REST_INTERVALS = 2.0, 1.4, 1.1
+#: Intervals of work before the first sign: either arm has a checkpoint by then.
+BEFORE_INTERVALS = 1.2
 #: Intervals of new work between a kill and the next first sign: no kill meets the recovery from the one before.
 APART_INTERVALS = 0.2
 

@@ -25,11 +25,13 @@ READ: Final = (*MARKOV_FEATURES, *EVIDENCE_NAMES)
 #: Names in the order in which they are told.
 NAMES: Final = ("eq1", "mlp", "mlp+markov", "boosting")
 #: Which of them each of two processes fits: about the same work for both.
-SHARES: Final = (("mlp+markov", "eq1", "mlp"), ("boosting",))
+SHARES: Final = (("mlp+markov", "eq1"), ("boosting", "mlp"))
 INTERVAL_S: Final = 60.0
-#: Widths of the layers in between, and the log odds about which they are to be sharpest: where alarms open.
+#: Widths of the layers in between, the log odds about which they are to be sharpest (where alarms open), and how many
+#: networks are averaged.
 HIDDEN: Final = (64, 32)
 FOCUS: Final = 1.0
+MEMBERS: Final = 3
 #: A target for boosting is at least this, and at most 1 less it.
 CERTAIN: Final = 1e-4
 
@@ -91,6 +93,7 @@ def fitted(name: str, plan: Plan, parts: Mapping[str, Examples], progress: Calla
         balanced=False,
         hidden=HIDDEN,
         focus=0.0 if name == "eq1" else FOCUS,
+        members=1 if name == "eq1" else MEMBERS,
     )
     return Ours(fit(recipe, own, frame, lambda *_: progress()), columns)
 

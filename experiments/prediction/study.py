@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from experiments.prediction.plan import Plan
-from experiments.prediction.predictors import NAMES, SHARES, Scorer, fitted
+from experiments.prediction.predictors import MEMBERS, NAMES, SHARES, Scorer, fitted
 from experiments.prediction.watching import joined, judged, learned
 from models.training.examples import Examples
 from models.training.scores import Timeline
@@ -30,7 +30,7 @@ def stages(plan: Plan) -> dict[str, int]:
     test = plan.judging_parts()[1]
     return {
         "watch": plan.shards * sum(len(p.nodes) * (p.end - p.first) for p in watched),
-        "fit": sum(plan.epochs if name != "boosting" else 1 for name in NAMES),
+        "fit": plan.epochs * (1 + 2 * MEMBERS) + 1,
         "judge": 2 * plan.shards * len(test.nodes) * (test.end - test.first),
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -32,7 +32,8 @@ class Recipe:
     The step width falls in a straight line from ``rate`` to nothing over the epochs. ``balanced`` gives positive rows
     :func:`imbalance_weight`; where the parts are balanced otherwise it only blurs the very top. ``hidden`` are the
     widths of the layers in between. ``focus`` is the log odds at which probabilities that are fitted to are told apart
-    best: where alarms are to open. Targets that are 0 or 1 know no such place.
+    best: where alarms are to open. Targets that are 0 or 1 know no such place. ``members`` networks, each from a
+    seed of its own, are made one that gives the mean of their log odds.
     """
 
     form: Form = "mlp"
@@ -45,6 +46,7 @@ class Recipe:
     decay: float = 1e-3
     balanced: bool = True
     focus: float = 0.0
+    members: int = 1
 
 
 def fit(
@@ -69,8 +71,9 @@ def fit(
         name: torch.from_numpy(np.clip((parts[name].features - mean) / std, -CLIP, CLIP).astype(np.float32))
         for name in ("train", "validation")
     }
-    network = _train(recipe, normalised, parts, progress)
-    raw = Predictor(layers=layers_of(network), mean=mean, std=std, clip=CLIP, **frame)
+    seeds = [recipe.seed + number for number in range(recipe.members)]
+    networks = [layers_of(_train(replace(recipe, seed=seed), normalised, parts, progress)) for seed in seeds]
+    raw = Predictor(layers=side_by_side_layers(networks), mean=mean, std=std, clip=CLIP, **frame)
     return _calibrate(raw, parts["calibration"], recipe.form, frame)
 
 
@@ -91,6 +94,24 @@ def layers_of(network: nn.Sequential) -> tuple[Layer, ...]:
         for module in network
         if isinstance(module, nn.Linear)
     )
+
+
+def side_by_side_layers(networks: Sequence[tuple[Layer, ...]]) -> tuple[Layer, ...]:
+    """One network that gives the mean of what several of the same depth give: each keeps to its own part of a layer."""
+    if len(networks) == 1:
+        return networks[0]
+    first, *inner = zip(*networks, strict=True)
+    layers = [Layer(np.concatenate([one.weight for one in first]), np.concatenate([one.bias for one in first]))]
+    for several in inner[:-1]:
+        weight = np.zeros((sum(len(one.bias) for one in several), sum(one.weight.shape[1] for one in several)))
+        row = column = 0
+        for one in several:
+            rows, columns = one.weight.shape
+            weight[row : row + rows, column : column + columns] = one.weight
+            row, column = row + rows, column + columns
+        layers.append(Layer(weight, np.concatenate([one.bias for one in several])))
+    last = np.concatenate([layer.weight for layer in inner[-1]], axis=1) / len(networks)
+    return (*layers, Layer(last, np.mean([layer.bias for layer in inner[-1]], axis=0)))
 
 
 def _train(

@@ -28,6 +28,7 @@ from models.training.fit import (  # noqa: E402
     fit,
     imbalance_weight,
     layers_of,
+    side_by_side_layers,
     torch_probability,
 )
 
@@ -173,3 +174,21 @@ def test_a_belief_is_fitted_wherever_the_focus_is(parts: dict[str, Examples]) ->
         assert len(told.layers) == 3
         said = 1 / (1 + np.exp(-told.logit(believed["validation"].features)))
         assert np.abs(said - believed["validation"].believed).mean() < 0.05
+
+
+def test_several_networks_made_one_give_the_mean_of_their_log_odds() -> None:
+    recipes = [Recipe(seed=seed, hidden=(7, 4)) for seed in range(3)]
+    networks = [layers_of(build(recipe, 5)) for recipe in recipes]
+    x = np.random.default_rng(2).standard_normal((40, 5))
+    law: dict[str, Any] = FRAME | {"feature_names": tuple("abcde"), "mean": np.zeros(5), "std": np.ones(5), "clip": 5.0}
+    each = [Predictor(layers=layers, **law).logit(x) for layers in networks]
+    together = Predictor(layers=side_by_side_layers(networks), **law).logit(x)
+    assert together == pytest.approx(np.mean(each, axis=0), abs=1e-12)
+
+
+def test_members_learn_from_seeds_of_their_own(parts: dict[str, Examples]) -> None:
+    one = fit(Recipe(seed=4, hidden=(5,), epochs=1), parts, FRAME)
+    three = fit(Recipe(seed=4, hidden=(5,), epochs=1, members=3), parts, FRAME)
+    assert three.layers[0].weight.shape == (15, 3)
+    assert three.layers[0].weight[:5].tobytes() == one.layers[0].weight.tobytes()
+    assert three.layers[0].weight[5:10].tobytes() != one.layers[0].weight.tobytes()

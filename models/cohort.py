@@ -339,14 +339,21 @@ class Cohort:
         return eventful
 
     def _observe(self, rows: Index, z: Floats) -> Observed:
-        state = self.state
         deviation = self.chains.deviation(rows)
+        features = self._features(rows, deviation)
+        return Observed(features, node_deviation(deviation), z, self.state["frames"][rows] > RANGE_FRAMES)
+
+    def features(self, rows: Index) -> Floats:
+        """What these nodes' windows and evidence show now, as predictors read it: ``(rows, len(FEATURE_NAMES))``."""
+        return self._features(rows, self.chains.deviation(rows))
+
+    def _features(self, rows: Index, deviation: Floats) -> Floats:
+        state = self.state
         told = state["seen"][rows] >= BASELINE_FRAMES
         seen = window_statistics(state["window"][rows], state["centre"][rows], state["scale"][rows])
         pooled = pool_features(seen, told, deviation, self.columns)
         gathered = squashed(self.evidence.features(rows, told, self._eventful(rows), self.aspects))
-        features = np.concatenate([pooled, gathered], axis=1)
-        return Observed(features, node_deviation(deviation), z, state["frames"][rows] > RANGE_FRAMES)
+        return np.concatenate([pooled, gathered], axis=1)
 
 
 _BLANK: Final = {

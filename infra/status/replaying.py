@@ -19,6 +19,7 @@ from infra.status.diagnosing import Replay, Replayed
 from infra.wiring import served_predictor
 from models.assessment import PartitionState
 from models.assessment_state import UnreadableState, state_from_bytes
+from models.features import columns_of
 from models.limits import RANGE_FRAMES
 from models.mlp import Predictor
 
@@ -33,7 +34,7 @@ def replay_of(settings: Settings, brokers: str) -> Replay:
 
 
 def replay(brokers: str, served: Predictor) -> Replayed:
-    """The model that assesses, and the features of nodes that are warm ``(nodes, features)``.
+    """The model that assesses, and what it reads of nodes that are warm ``(nodes, features)``.
 
     ``served`` is the one that the settings name; another one that was activated is looked up on the log. Either is
     None where it cannot be had.
@@ -50,7 +51,10 @@ def replay(brokers: str, served: Predictor) -> Replayed:
                 continue
             features += list(_features(state))
             digest = state.choices.digests.get("active") or digest
-    return _model(brokers, served, digest), np.concatenate(features) if features else None
+    model = _model(brokers, served, digest)
+    if model is None or not features:
+        return model, None
+    return model, np.concatenate(features)[:, columns_of(model.feature_names)]
 
 
 def _features(state: PartitionState) -> Iterator[Floats]:

@@ -98,8 +98,8 @@ class InFlight:
     """A command whose end is awaited, with the furthest stage of each rank (a one-node command has one entry, −1).
 
     ``late`` says that its deadline passed and something else was chosen; what still comes of it is then only noted.
-    ``nodes`` are those of ``ranks`` where ranks change their numbers (RESIZE); ``surplus`` says that the node is
-    vacated because it fills no whole replica.
+    ``nodes`` are those of ``ranks``, and ``world`` is the new one, where ranks change their numbers (RESIZE);
+    ``surplus`` says that the node is vacated because it fills no whole replica.
     """
 
     id: str
@@ -112,6 +112,7 @@ class InFlight:
     expires_at: float
     late: bool = False
     nodes: tuple[str, ...] = ()
+    world: int | None = None
     surplus: bool = False
     stages: dict[int, Stage] = field(default_factory=dict)
     steps: dict[int, int] = field(default_factory=dict)

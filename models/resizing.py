@@ -157,6 +157,8 @@ def resize_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     """The ranks have their new numbers; those that did not come along are lost. If none did, nothing has changed."""
     plan = job.resizing
     if plan is None or plan.command != flight.id:
+        plan = _belated(job, flight, end)
+    if plan is None:
         return
     job.resizing = None
     fallen = [] if end == "done" else list(fallen_ranks(flight, end))
@@ -192,6 +194,24 @@ def _came_to_nothing(turn: Turn, job: Job, plan: Resizing, why: str) -> None:
     for node, rank in strays.items():
         job.places[node] = Place("failed", turn.at)
         _release(turn, job, node, rank, STRAY)
+
+
+def _belated(job: Job, flight: InFlight, end: End) -> Resizing | None:
+    """Return what a RESIZE that was given up as silent has done after all: every rank told so, and none moved since.
+
+    One like it that was ordered meanwhile is over with it: agents whose ranks have their new numbers pass it over.
+    """
+    if end != "done" or flight.world is None:
+        return None
+    again = job.resizing
+    if again is not None and (again.nodes, again.world) != (flight.nodes, flight.world):
+        return None
+    for new, (node, old) in enumerate(zip(flight.nodes, flight.ranks, strict=True)):
+        if job.rank_on(node) not in {old, new}:
+            return None
+    if again is not None:
+        del job.in_flight[again.command]
+    return Resizing(command=flight.id, nodes=flight.nodes, world=flight.world)
 
 
 def _renumber(turn: Turn, job: Job, plan: Resizing) -> None:

@@ -99,4 +99,5 @@ def _in_flight(command: Command, nodes: tuple[str, ...]) -> InFlight:
         issued_at=command.issued_at,
         expires_at=command.expires_at,
         nodes=nodes,
+        world=command.world,
     )

@@ -283,6 +283,36 @@ def test_a_resize_that_nobody_takes_is_tried_once_more_and_then_it_waits() -> No
     assert "RESIZE" in restore.reason.rule
 
 
+@pytest.mark.parametrize("ticks", [70, 140], ids=["while it is tried again", "when it was given up"])
+@pytest.mark.parametrize("heard", [(), ("n2",)], ids=["their words are lost", "one tells its number first"])
+def test_a_resize_that_all_carried_out_and_told_late_is_taken_in(ticks: int, heard: tuple[str, ...]) -> None:
+    log = elastic()
+    command = shrunk(log)
+    log.ticks(ticks)
+    for node in heard:
+        log.member(node, "running", rank=1, world=3)
+    for node, rank in (("n0", 0), ("n2", 2), ("n3", 3)):
+        log.outcome(command, "accepted", node, rank)
+        log.outcome(command, "done", node, rank)
+    assert log.job.resizing is None
+    assert ranks_of(log) == {"n0": (0, 3), "n2": (1, 3), "n3": (2, 3)}
+    assert log.job.whole
+    assert not log.job.rescues
+    assert not [one for one in log.job.in_flight.values() if one.action == "RESIZE" and not one.late]
+
+
+def test_a_late_word_of_a_resize_after_which_the_job_changed_again_changes_nothing() -> None:
+    log = elastic(ranks=5)
+    command = shrunk(log)
+    log.ticks(140)
+    log.fate("n4")
+    before = ranks_of(log)
+    for node, rank in (("n0", 0), ("n2", 2), ("n3", 3), ("n4", 4)):
+        log.outcome(command, "accepted", node, rank)
+        log.outcome(command, "done", node, rank)
+    assert ranks_of(log) == before
+
+
 def test_ranks_that_are_all_on_their_way_and_slow_are_not_taken_for_lost() -> None:
     log = elastic()
     command = shrunk(log)

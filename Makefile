@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check format bench lab drill torch clean kills storm
+.PHONY: help setup dev run test check pure real format bench lab drill torch clean kills storm
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
@@ -33,7 +33,13 @@ check: dev ## format, lint, types, import directions and tests: what has to hold
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory -j2 --output-sync=line pure real
+
+pure: ## half of check: the rooms that compute (check runs both halves side by side)
+	@$(BIN)/python -m pytest tests/golden tests/property tests/sim tests/unit
+
+real: ## the other half: real brokers, processes, kills and a browser, which mostly wait
+	@$(BIN)/python -m pytest tests/agents tests/browser tests/contract tests/fault
 
 format: dev ## format and fix what can be fixed
 	@$(BIN)/ruff format .

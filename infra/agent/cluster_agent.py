@@ -245,7 +245,7 @@ class ClusterAgent:
             return command.node == self._place.node and (is_of_job or judged.refused is not None)
         if record is None or record.state != "running" or record.job != command.job or not is_of_job:
             return False
-        if command.action == "RESIZE" and record.world == command.world:
+        if judged.refused is None and command.action == "RESIZE" and record.world == command.world:
             return False
         return not command.ranks or record.rank in command.ranks
 

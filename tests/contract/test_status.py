@@ -25,7 +25,6 @@ from infra.status.reading import read_status
 from infra.status.replaying import replay
 from models.calibration import Platt
 from models.diagnostics.probability_stuck import looked_at
-from models.features import FEATURE_NAMES
 from models.limits import RANGE_FRAMES
 from models.mlp import Layer
 from models.policy_settings import PolicySettings
@@ -129,8 +128,9 @@ def _features_can_be_replayed(broker: Broker, artefact: Path) -> None:
     assert predictor is not None
     assert predictor.digest == served.digest
     assert features is not None
-    assert features.shape == (40, len(FEATURE_NAMES))
+    assert features.shape == (40, len(served.feature_names))
     sound = load_artefact()
+    features = features[:, [served.feature_names.index(name) for name in sound.feature_names]]
     first = sound.layers[0]
     weak = replace(sound, layers=(Layer(first.weight * 1e-4, first.bias), *sound.layers[1:]))
     assert looked_at(sound, features)[0] not in {"scaling", "weights", "calibration"}

@@ -83,14 +83,15 @@ def script(disk: Path) -> ScriptExecutor:
 def test_a_start_that_cannot_be_remembered_starts_nothing(
     disk: Path, make: Callable[[Path], Executor], spoil: Callable[[Path], object]
 ) -> None:
-    executor = make(disk)
+    executor, before = make(disk), set(psutil.Process().children())
     spoil(disk)
     order = None if isinstance(executor, DryRunExecutor) else "c1"
     with pytest.raises(Failed, match=r"No space left on device|Read-only file system"):
         executor.start(launch(["/bin/sh", "-c", f"touch {disk.parent}/started; sleep 60"], order))
     assert executor.state() == "none"
     assert executor.record is None
-    assert not [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    begun = set(psutil.Process().children()) - before
+    assert not [one for one in begun if one.status() != psutil.STATUS_ZOMBIE]
     make_writable(disk)
     (disk / "filler").unlink(missing_ok=True)
     again = make(disk)

@@ -70,16 +70,19 @@ def script() -> list[tuple[Action, str]]:
 
 
 class Node:
-    """One node with a job of one rank, whose starts and checkpoints can be counted."""
+    """One node with a job of one rank, whose starts and checkpoints can be counted.
+
+    A RESIZE changes the size of which the agent is told; the rank trains alone whatever that is.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.starts = cluster.directory / "starts"
-        shim = f'echo "$$ $FORESTALL_RESUME_STEP" >> {self.starts}; exec "$@"'
+        shim = f'echo "$$ $FORESTALL_RESUME_STEP" >> {self.starts}; FORESTALL_WORLD=1 exec "$@"'
         words = ["/bin/sh", "-c", shim, "rank", sys.executable, "-m", "experiments.training_job"]
         words += ["--directory", str(cluster.training), "--step-s", "0.02", "--own-every", "1000000"]
-        cluster.spec.write_text(f"[jobs.{cluster.job}]\ncommand = {words!r}\nworld = 1\n")
-        self.step = 0
+        cluster.spec.write_text(f"[jobs.{cluster.job}]\ncommand = {words!r}\nworld = 2\n")
+        self.step, self.world = 0, 2
 
     def started(self) -> int:
         return self.starts.read_text().count("\n") if self.starts.exists() else 0
@@ -96,7 +99,9 @@ class Node:
     def send(self, command: Command) -> None:
         """Send it now, with the step of the newest checkpoint where it starts a rank."""
         now = time.time()
-        starts = {"step": self.step, "world": 1} if command.action in {"RESTORE", "RESIZE"} else {}
+        if command.action == "RESIZE":
+            self.world = 3 - self.world
+        starts = {"step": self.step, "world": self.world} if command.action in {"RESTORE", "RESIZE"} else {}
         self.cluster.send(replace(command, issued_at=now, expires_at=now + LIFE_S, **starts))
 
     def agent(self, moment: str | None, command: Command | None) -> subprocess.Popen[bytes]:

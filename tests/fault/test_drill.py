@@ -20,6 +20,11 @@ pytestmark = pytest.mark.broker
 END_S = 900.0
 
 
+def _can_be_interrupted() -> None:
+    """Tests that were started in the background have SIGINT ignored, and so would have the drill."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Drill:
     """A drill of its own: everything that it starts has its folder, or its temporary one, in its words."""
 
@@ -29,7 +34,12 @@ class Drill:
         command += ["--set", f"broker.directory={folder}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "TMPDIR": str(folder)}
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "TMPDIR": str(folder)},
+                preexec_fn=_can_be_interrupted,
             )
 
     def said(self, words: str) -> bool:

@@ -72,7 +72,7 @@ def orders(cluster: Cluster) -> list[Command]:
     made = [cluster.command("CHECKPOINT", ranks=(0,)) for _ in range(EACH)]
     for number, action in enumerate(("MIGRATE", "DRAIN", "QUARANTINE", "RESIZE") * EACH):
         if number < 3 * EACH:
-            made.append(cluster.command(action, node=None if action == "RESIZE" else "n0", ranks=(0,), step=0, world=1))
+            made.append(cluster.command(action, node=None if action == "RESIZE" else "n0", ranks=(0,), step=0, world=2))
     return made
 
 
@@ -146,9 +146,9 @@ def test_an_hour_of_commands_that_came_while_the_agent_was_down_has_no_stale_eff
 
 
 def test_whoever_has_the_key_gets_no_more_than_the_hour_allows(target: Target) -> None:
-    """Of fifty valid restarts of the rank in a row six are carried out, and each of the others says why not."""
+    """Of fifty valid quarantines in a row six are carried out, and each of the others says why not."""
     cluster = target.cluster
-    valid = [cluster.command("RESIZE", ranks=(0,), world=1, step=0) for _ in range(50)]
+    valid = [cluster.command("QUARANTINE", node="n0", ranks=(0,)) for _ in range(50)]
     cluster.put(*[target.trusted.seal(None, encode_command(one)) for one in valid])
     last = cluster.stage(valid[-1], "rejected")
     assert "agent.disruptions_per_hour is 6" in (last[0].reason or "")

@@ -57,6 +57,12 @@ def test_ci_runs_what_make_check_runs() -> None:
     assert test_command in make("-n", "check").stdout
 
 
+def test_check_leaves_out_no_room_of_the_tests() -> None:
+    checked = re.findall(r"tests/(\w+)", make("-n", "pure", "real").stdout)
+    rooms = sorted(path.name for path in (ROOT / "tests").iterdir() if list(path.glob("test_*.py")))
+    assert sorted(checked) == rooms
+
+
 def test_the_installer_says_what_it_lacks(tmp_path: Path) -> None:
     tree = tmp_path / "clone"
     (tree / "infra" / "deploy").mkdir(parents=True)

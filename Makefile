@@ -33,7 +33,8 @@ check: dev ## format, lint, types, import directions and tests: what has to hold
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory -j2 --output-sync=line pure real
+	@echo "running the tests in two halves side by side; each half prints when it is done, the longer in a quarter of an hour" >&2
+	@$(MAKE) --no-print-directory -j2 --output-sync=target pure real
 
 pure: ## half of check: the rooms that compute (check runs both halves side by side)
 	@$(BIN)/python -m pytest tests/golden tests/property tests/sim tests/unit

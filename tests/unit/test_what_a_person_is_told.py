@@ -122,7 +122,7 @@ def found(settings: Settings) -> dict[str, Finding]:
 
 def test_a_broker_that_does_not_start_is_a_finding_and_the_rest_is_still_looked_at(settings: Settings) -> None:
     findings = found(settings)
-    assert list(findings) == ["broker", "artefact", "disk"]
+    assert list(findings) == ["broker", "artefact", "keys", "disk"]
     assert not findings["broker"].ok
     assert "Kafka ended while it started" in findings["broker"].detail
     assert "forestall broker start" in findings["broker"].cure
@@ -161,7 +161,7 @@ def test_a_person_reads_each_cure_below_its_fault(settings: Settings, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("FAULT broker   Kafka ended")
     assert lines[1].startswith("      cure:    follow what the message says")
-    assert [line[:14] for line in lines[2:]] == ["ok    artefact", "ok    disk    "]
+    assert [line[:14] for line in lines[2:]] == ["ok    artefact", "ok    keys    ", "ok    disk    "]
 
 
 def test_a_program_gets_the_same_as_one_object(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,5 +171,6 @@ def test_a_program_gets_the_same_as_one_object(settings: Settings, capsys: pytes
     assert [(check["name"], check["ok"]) for check in told["checks"]] == [
         ("broker", False),
         ("artefact", True),
+        ("keys", True),
         ("disk", True),
     ]

@@ -27,11 +27,13 @@ from infra.broker.embedded import Broker
 from infra.command_log import audit_log, read_command_log
 from infra.settings import load
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(420)]
 
 PARTITIONS = 2
 GROUP = "forestall"
 DEADLINE_S = 60.0
+#: A rank is moved each minute where nothing else takes the cores.
+RESCUE_S = 150.0
 STALL_S_MAX = 20.0  # a session is 6 s; a slow machine may take some more for a restart
 AWAY_S = 10.0
 TAIL = 1000
@@ -99,6 +101,7 @@ class Stage:
             ),
             "a rank is brought to safety and moved",
             *alive,
+            within_s=RESCUE_S,
         )
 
     def wait_until_both_grow(self, records: int, *alive: WorkerProcess, within_s: float = DEADLINE_S) -> None:

@@ -87,6 +87,11 @@ class Stage:
         with reader(self.broker.bootstrap) as consumer:
             return [bounds(consumer, topic, p)[1] for p in range(PARTITIONS)]
 
+    def wait_until_commanded(self, *alive: WorkerProcess) -> None:
+        """A command has been given from now on."""
+        before = self.ends(topics.COMMAND)
+        wait_until(lambda: sum(self.ends(topics.COMMAND)) > sum(before), "a command is given", *alive)
+
     def wait_until_rescued(self, *alive: WorkerProcess) -> None:
         """A rank has been moved to a spare from now on."""
         before = self.ends(topics.COMMAND)
@@ -243,7 +248,7 @@ def test_a_worker_that_hung_beyond_its_session_wakes_up_as_a_zombie(
         stage.wait_until_both_grow(300, second)
         first.process.send_signal(signal.SIGCONT)
         wait_until(lambda: not first.alive() or stage.shares() == [2, 2], "the first is back, or ends", second)
-        stage.wait_until_rescued(second)
+        stage.wait_until_commanded(second)
     ending = [process for process in (first, second) if process.alive()]
     if first not in ending:
         assert "forestall: the worker cannot go on: " in first.log.read_text()

@@ -19,6 +19,8 @@ from models.trust import Trust, no_trust
 MEASURED_SHARE = 0.3
 #: So many things that went wrong a reason tells, the newest.
 FAILURES_MAX = 6
+#: A command is tried once more and then given up.
+TRIES_MAX = 2
 
 Phase = Literal["saving", "watching", "migrating", "quarantining", "lost", "restoring", "settled"]
 

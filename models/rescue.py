@@ -21,7 +21,7 @@ from dataclasses import replace
 from models.brakes.breaker import goes_out
 from models.brakes.gate import held, paused
 from models.flights import End, failure_text, node_fell
-from models.job import InFlight, Job, Place, Rescue, measured
+from models.job import TRIES_MAX, InFlight, Job, Place, Rescue, measured
 from models.prices import (
     Checkpoint,
     aupy_checkpoint,
@@ -33,10 +33,9 @@ from models.prices import (
 )
 from models.recovery import Choice, health_state, recovery_policy
 from models.saving import gap_passed, order_checkpoint, told
+from models.spares import lacking, reserve, spares_of
 from models.turn import Turn
 
-#: A checkpoint, and a migration, is tried once more and then given up.
-TRIES_MAX = 2
 #: Phases before MIGRATE: the node is left alone again when its incident closes.
 BEFORE_MOVING = frozenset({"saving", "watching", "quarantining", "settled"})
 SAVE = "save before the node fails, which is worth more than an early checkpoint costs"
@@ -68,7 +67,7 @@ def advance_rescues(turn: Turn, job: Job) -> None:
     ordered = sorted(job.rescues.values(), key=lambda one: _urgency(turn, job, one))
     for rescue in ordered:
         if rescue.phase == "lost" and (job.resizing is None or rescue.joins):
-            _reserve(turn, job, rescue)
+            reserve(turn, job, rescue)
     for rescue in ordered:
         if job.resizing is not None and not rescue.joins:
             continue
@@ -156,8 +155,11 @@ def _leaves(turn: Turn, job: Job, rescue: Rescue, choice: Choice) -> bool:
 
 
 def _has_room(turn: Turn, job: Job, rescue: Rescue) -> bool:
-    """Whether a node could be left: for a spare, or, weighed as the lab weighs it, for a smaller job."""
-    if spares_of(turn, job, rescue.tried):
+    """Whether a node could be left: for a spare, or, weighed as the lab weighs it, for a smaller job.
+
+    While a lost rank lacks a spare the job stands still, and leaving a node that runs would only add to what is lost.
+    """
+    if spares_of(turn, job, rescue.tried) and not lacking(job):
         return True
     others = sum(one.phase == "migrating" and one.spare is None for one in job.rescues.values())
     settings = turn.state.settings
@@ -252,52 +254,14 @@ def _migrate(turn: Turn, job: Job, rescue: Rescue, choice: Choice, step: int, ch
     )
 
 
-def spares_of(turn: Turn, job: Job, tried: tuple[str, ...] = ()) -> list[str]:
-    """Return the spares, by name, that are not suspected, opted out, reserved, at work elsewhere, or tried in vain.
-
-    A node that was left because it filled no whole replica is one too.
-    """
-    there = [node for node, place in job.places.items() if place.state == "spare" or place.left == "surplus"]
-    return [node for node in sorted(there) if not job.suspects(node) and _at_hand(turn, node, tried)]
-
-
-def _at_hand(turn: Turn, node: str, tried: tuple[str, ...]) -> bool:
-    if node in tried or node in turn.state.reserved() or turn.state.brakes.opted_out(node) is not None:
-        return False
-    return all(other.rank_on(node) is None for other in turn.state.jobs.values())
-
-
-def _left_on_suspicion(turn: Turn, job: Job, tried: tuple[str, ...]) -> list[str]:
-    """Return the nodes that forestall left, and that did not fail since; what others vacated is not taken back."""
-    there = [node for node, place in job.places.items() if place.left == "suspected"]
-    return [node for node in sorted(there) if _at_hand(turn, node, tried)]
-
-
-def _reserve(turn: Turn, job: Job, rescue: Rescue) -> None:
-    """Keep a spare for a lost rank; a job that would wait takes back a node that was left on a suspicion only."""
-    place, settings = job.places.get(rescue.spare or ""), turn.state.settings
-    there = place is not None and (place.state == "spare" or place.left is not None)
-    if there and turn.state.brakes.opted_out(rescue.spare or "") is None:
-        return
-    rescue.spare, rescue.called_back = None, False
-    if job.saved is None:
-        return
-    rescue.spare = next(iter(spares_of(turn, job, rescue.tried)), None)
-    waits = not may_shrink(job, settings, 0) or job.resizes >= TRIES_MAX
-    if rescue.spare is None and waits and settings.migration == "break-even":
-        rescue.spare = next(iter(_left_on_suspicion(turn, job, rescue.tried)), None)
-        rescue.called_back = rescue.spare is not None
-
-
 def _restore(turn: Turn, job: Job, rescue: Rescue) -> None:
     """Start a lost rank on a spare from the last durable checkpoint; without a spare it waits for one."""
     if job.saved is None:
         rescue.phase = "settled"
         rescue.wait("no checkpoint is durable at every rank, so that none can be restored", turn.clock)
         return
-    without = [one.rank for one in job.rescues.values() if one.phase == "lost" and one.spare is None]
-    if without:
-        ranks = ", ".join(map(str, sorted(without)))
+    if without := lacking(job):
+        ranks = ", ".join(map(str, without))
         lacks = NO_SPARE if rescue.spare is None else f"{NO_SPARE} for rank {ranks}, without which none goes on"
         pause = paused(turn, job) if may_shrink(job, turn.state.settings, 0) else None
         rescue.wait(lacks if pause is None else f"{lacks}, and no smaller job: {pause}", turn.clock)

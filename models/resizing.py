@@ -18,12 +18,13 @@ from models.brakes.gate import paused
 from models.brakes.state import Hold
 from models.brakes.storm import storm_text
 from models.flights import End, failure_text, fallen_ranks
-from models.job import FAILURES_MAX, InFlight, Job, Place, Rescue, Resizing
+from models.job import FAILURES_MAX, TRIES_MAX, InFlight, Job, Place, Rescue, Resizing
 from models.prices import checkpoint_numbers, expected_loss_s, growth_pays, may_shrink
 from models.records import Membership
 from models.recovery.resize import whole_replicas
-from models.rescue import DOWN, NO_SPARE, TRIES_MAX, fresh, lose, spares_of
+from models.rescue import DOWN, NO_SPARE, fresh, lose
 from models.saving import gap_passed, order_checkpoint, told
+from models.spares import lacking, spares_of
 from models.turn import Turn
 
 GROW = "grow back to the size that the job had"
@@ -47,7 +48,7 @@ def go_on_smaller(turn: Turn, job: Job) -> None:
     lost = [rescue for rescue in job.rescues.values() if rescue.phase == "lost"]
     if job.resizing is not None or job.saved is None or job.replica_nodes is None or job.resizes >= TRIES_MAX:
         return
-    if all(rescue.spare is not None for rescue in lost) or not may_shrink(job, turn.state.settings, 0) or _moving(job):
+    if not lacking(job) or not may_shrink(job, turn.state.settings, 0) or _moving(job):
         return
     if paused(turn, job) is None:
         _shrink(turn, job, lost, job.replica_nodes)

@@ -177,3 +177,32 @@ def test_not_one_that_has_failed_since_or_that_others_vacated(told: str) -> None
     log.train(2)
     assert log.fate("n1") == []
     assert "no spare is free" in (holds(log)["n1"] or "")
+
+
+def refused(log: DecisionLog, restore: Command) -> list[Command]:
+    """The spare's agent does not start the rank."""
+    assert restore.node is not None
+    return log.outcome(restore, "expired", restore.node)
+
+
+def test_no_node_is_left_for_a_spare_that_the_lost_rank_tried_in_vain() -> None:
+    """Else two ranks would be down, each waiting for the other to have a node."""
+    log = started()
+    (restore,) = log.fate("n1")
+    assert refused(log, restore) == []
+    assert [one.phase for one in log.job.rescues.values()] == ["lost"]
+    assert [one.action for one in log.incident("n2", probability=0.99)] == []
+    assert [one.action for one in log.ticks(60)] == []
+    assert log.job.rank_on("n2") == 2
+
+
+def test_a_spare_that_was_tried_in_vain_is_tried_once_more_after_a_cool_down() -> None:
+    log = started(cool_down_s=120.0)
+    (restore,) = log.fate("n1")
+    assert refused(log, restore) == []
+    assert log.ticks(119) == []
+    (again,) = log.ticks(3)
+    assert (again.action, again.node, again.ranks) == ("RESTORE", "s0", restore.ranks)
+    assert "expired" in again.reason.rule
+    refused(log, again)
+    assert log.ticks(119) == [], "and no oftener"

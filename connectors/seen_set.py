@@ -24,6 +24,7 @@ from pathlib import Path
 
 from connectors.codecs.records import decode_command, decode_event, encode_command, encode_event
 from connectors.errors import Failed, InvalidRecord
+from connectors.lasting_files import sync_folder
 from models.command_protocol import Kept, Readmission, Record
 from models.records import NodeFate, Outcome
 
@@ -46,7 +47,7 @@ class SeenSet:
             path.with_suffix(".new").unlink(missing_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             self._load()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as fault:
             raise Failed(f"{path} cannot be opened: {fault.strerror}; no command is carried out without it") from fault
 
@@ -185,7 +186,7 @@ def _replace(path: Path, fresh: Path, content: bytes) -> int:
         _write_all(descriptor, content)
         os.fsync(descriptor)
         fresh.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError:
         os.close(descriptor)
         raise
@@ -196,11 +197,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from connectors.errors import Failed
 from connectors.executors import RankRecord
+from connectors.lasting_files import write_atomically
+
+MODE = 0o644
 
 
 class RecordFile:
@@ -25,16 +26,12 @@ class RecordFile:
 
     def remember(self, record: RankRecord | None) -> None:
         """Make ``record`` durable; raises :class:`Failed`, and holds what it held, where that is not possible."""
-        fresh = self._path.with_suffix(".new")
         try:
             if record is None:
                 self._path.unlink(missing_ok=True)
             else:
-                _write(fresh, json.dumps(asdict(record)))
-                fresh.replace(self._path)
+                write_atomically(self._path, json.dumps(asdict(record)).encode(), MODE)
         except OSError as fault:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise Failed(f"{self._path} cannot be written: {fault.strerror}; make room there") from fault
         self.record = record
 
@@ -45,10 +42,3 @@ class RecordFile:
             return None
         except (OSError, ValueError, TypeError) as fault:
             raise Failed(f"{self._path} cannot be read ({fault}); end its rank by hand, then remove it") from fault
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

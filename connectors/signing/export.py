@@ -15,8 +15,8 @@ from typing import Literal
 import msgspec
 
 from connectors.errors import WrongUse
+from connectors.lasting_files import write_atomically
 from connectors.signing.chain import Fault, PartitionAudit, Record, audit, claims_of
-from connectors.signing.files import write_atomically
 from connectors.signing.keyring import Keys
 
 EXPORT_MODE = 0o644

@@ -1,8 +1,7 @@
-"""Key files: read again when they change, and written so that a reader sees the old one or the new one."""
+"""Files of keys that are read again when they change."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -52,26 +51,3 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def write_atomically(path: Path, content: bytes, mode: int) -> None:
-    """Write a file of this mode in one step, safe on the disk when it returns."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    move(fresh, path)
-
-
-def move(source: Path, target: Path) -> None:
-    """Put a file in the place of another, safe on the disk when it returns."""
-    source.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.errors import WrongUse
-from connectors.signing.files import move
+from connectors.lasting_files import move
 from connectors.signing.keyring import Keys, TrustedKey, read_keys, write_keys
 from connectors.signing.private_key import PrivateKey, new_private_key, read_private_key, write_private_key
 

@@ -14,7 +14,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connectors.errors import WrongUse
-from connectors.signing.files import Say, Watched, write_atomically
+from connectors.lasting_files import write_atomically
+from connectors.signing.files import Say, Watched
 from connectors.signing.seal import key_id_of, read_seal
 
 KeyState = Literal["live", "revoked"]

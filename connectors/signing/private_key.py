@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from connectors.errors import WrongUse
-from connectors.signing.files import write_atomically
+from connectors.lasting_files import write_atomically
 from connectors.signing.seal import close, key_id_of, link_of, to_sign
 
 PRIVATE_MODE = 0o600

@@ -6,9 +6,10 @@ copied it there, which is waited for.
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
@@ -19,7 +20,10 @@ from connectors.kafka.log import reader
 from connectors.kafka.put import put
 from connectors.kafka.topics import EVENT, INVENTORY
 from infra import clock
+from infra.broker.locate import locate_broker
+from infra.cli.options import report
 from infra.observer.reader import log_ends
+from infra.settings import Settings
 from models.records import BreakerReset, OptOut, Pause
 
 POLL_S = 0.2
@@ -92,3 +96,21 @@ def lines_of(what: str, taken: Taken) -> Iterator[str]:
         numbers = ", ".join(map(str, taken.silent))
         yield f"  partition {numbers} has not taken it yet: is a worker running?"
         yield "  it stands on the inventory, and workers take it as they come"
+
+
+def said(
+    options: argparse.Namespace, settings: Settings, told: InventoryBrake, what: str, facts: Mapping[str, object]
+) -> int:
+    """Say it and wait for the workers, as ``options.wait`` allows; report; 1 when a partition has not taken it."""
+    with locate_broker(settings) as broker:
+        taken = say(broker.bootstrap, told, options.wait)
+    result = {
+        "ok": taken.complete,
+        **facts,
+        "by": told.by,
+        "why": told.why,
+        "taken": list(taken.partitions),
+        "silent": list(taken.silent),
+    }
+    report(options, result, lines_of(what, taken))
+    return 0 if taken.complete else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from infra.cli.options import duration, report
+from infra.cli.options import duration
 from infra.cli.pause import WAIT_HELP
 from infra.settings import Settings
 
@@ -26,22 +26,10 @@ it loses is restored elsewhere. The opt-out outlives restarts."""
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Say it and wait for the workers; 1 when a partition has not taken it in time."""
-    from infra.brakes import lines_of, say, speaker
-    from infra.broker.locate import locate_broker
+    from infra.brakes import said, speaker
     from infra.clock import now
     from models.records import InventoryOptOut
 
     told = InventoryOptOut(node=options.node, at=now(), out=not options.back, by=speaker(), why=options.why)
-    with locate_broker(settings) as broker:
-        taken = say(broker.bootstrap, told, options.wait)
-    result = {
-        "ok": taken.complete,
-        "node": told.node,
-        "out": told.out,
-        "by": told.by,
-        "why": told.why,
-        "taken": list(taken.partitions),
-        "silent": list(taken.silent),
-    }
-    report(options, result, lines_of(f"{told.node} is {'opted out' if told.out else 'taken in again'}", taken))
-    return 0 if taken.complete else 1
+    what = f"{told.node} is {'opted out' if told.out else 'taken in again'}"
+    return said(options, settings, told, what, {"node": told.node, "out": told.out})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from infra.cli.options import duration, report
+from infra.cli.options import duration
 from infra.settings import Settings
 
 WAIT_HELP = "for the worker of every partition (default 15s)"
@@ -26,23 +26,10 @@ ordered until forestall resume. The pause outlives restarts."""
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Say it and wait for the workers; 1 when a partition has not taken it in time."""
-    from infra.brakes import lines_of, say, speaker
-    from infra.broker.locate import locate_broker
+    from infra.brakes import said, speaker
     from infra.clock import now
     from models.records import InventoryPause
 
     told = InventoryPause(job=options.job, at=now(), paused=True, by=speaker(), why=options.why)
-    with locate_broker(settings) as broker:
-        taken = say(broker.bootstrap, told, options.wait)
-    result = {
-        "ok": taken.complete,
-        "paused": True,
-        "job": told.job,
-        "by": told.by,
-        "why": told.why,
-        "taken": list(taken.partitions),
-        "silent": list(taken.silent),
-    }
     what = "every job is paused" if told.job is None else f"{told.job} is paused"
-    report(options, result, lines_of(what, taken))
-    return 0 if taken.complete else 1
+    return said(options, settings, told, what, {"paused": True, "job": told.job})

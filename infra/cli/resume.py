@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from connectors.errors import WrongUse
-from infra.cli.options import duration, report
+from infra.cli.options import duration
 from infra.cli.pause import WAIT_HELP
 from infra.settings import Settings
 
@@ -30,8 +30,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Say it and wait for the workers; 1 when a partition has not taken it in time."""
     if options.breaker and options.job is not None:
         raise WrongUse("--breaker is of all jobs of a partition: leave --job out")
-    from infra.brakes import lines_of, say, speaker
-    from infra.broker.locate import locate_broker
+    from infra.brakes import said, speaker
     from infra.clock import now
     from models.records import InventoryBreaker, InventoryPause
 
@@ -41,17 +40,4 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     else:
         told = InventoryPause(job=options.job, at=now(), paused=False, by=speaker(), why=options.why)
         what = "the pause of all jobs is over" if told.job is None else f"the pause of {told.job} is over"
-    with locate_broker(settings) as broker:
-        taken = say(broker.bootstrap, told, options.wait)
-    result = {
-        "ok": taken.complete,
-        "paused": False,
-        "job": options.job,
-        "breaker": options.breaker,
-        "by": told.by,
-        "why": told.why,
-        "taken": list(taken.partitions),
-        "silent": list(taken.silent),
-    }
-    report(options, result, lines_of(what, taken))
-    return 0 if taken.complete else 1
+    return said(options, settings, told, what, {"paused": False, "job": options.job, "breaker": options.breaker})

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from connectors.kafka.topics import EVENT
 from infra.drill.shadow import Shadow, Standing
 from infra.observer import LogRecord
 from infra.observer.view import Told
 from models.policy_settings import PolicySettings
-from models.records import Command, Event, Incident, Membership, NodeFate, Outcome, Progress, Tick
-
-_EVENTS = (Incident, Outcome, Membership, Progress, NodeFate, Tick)
+from models.records import Command, Event, Membership, NodeFate, Outcome, Tick
 
 
 class Records:
@@ -29,11 +26,10 @@ class Records:
         with self._lock:
             if isinstance(told, Command):
                 self._commands.append(told)
-            if record.topic != EVENT:
-                return
-            self._shadow.take(told, record.partition, record.offset)  # type: ignore[arg-type]
-            if isinstance(told, _EVENTS) and not isinstance(told, Tick):
-                self._events.append(told)
+            if isinstance(told, Event):
+                self._shadow.take(told, record.partition, record.offset)
+                if not isinstance(told, Tick):
+                    self._events.append(told)
 
     def standing(self, at: float) -> Standing:
         """Where the job stands."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from connectors.codecs.records import encode_record
 from connectors.kafka.topics import ASSESSMENT, COMMAND, EVENT, INVENTORY
+from infra.observer.reader import LogState
 from infra.observer.record import LogRecord
+from infra.observer.view import View
 from models.records import (
     Assessment,
     Cause,
@@ -28,6 +31,9 @@ RANKS = {0: "n01", 1: "n02", 2: "n03", 3: "n04"}
 LATENCY_S = 0.004
 INCIDENT = "incident-1"
 ALARM_S = 45.0
+
+
+_T = TypeVar("_T")
 
 
 class Story:
@@ -206,3 +212,29 @@ def _rescue(story: Story, at: float) -> Iterator[LogRecord]:
         yield story.append(EVENT, outcome(restore, SPARE, stage, at + after, 2, step=360), at + after, JOB)
     running = InventoryNode(node=SPARE, at=at + 1.3, state="running", job=JOB, rank=2, world=4)
     yield story.append(INVENTORY, running, at + 1.3, SPARE)
+
+
+class Watched:
+    """A view of the rescue without a broker, how its log stands, and how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.view, self.log, self.looks = View(), LogState(away=False, silent_s=0.2), 0
+        for record in rescue():
+            self.view.fold(record)
+
+    def look(self, at: Callable[[View], _T]) -> _T:
+        self.looks += 1
+        return at(self.view)
+
+    def state(self) -> LogState:
+        return self.log
+
+
+class Clock:
+    """A clock that stands at ``now``."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -13,10 +13,9 @@ from experiments.fleet import FleetRecording, FleetSpec
 from experiments.fleet.ceiling import ceiling
 from experiments.prediction.plan import HORIZON, Plan
 from experiments.prediction.predictors import Floats, Scorer
-from models.cohort import Index, Observed
+from models.cohort import Index
 from models.features import pool_deviation, squashed
-from models.limits import BASELINE_FRAMES, RANGE_FRAMES
-from models.markov import node_deviation
+from models.limits import BASELINE_FRAMES
 from models.training.examples import Examples, FeaturesAlone, Samples, examples, side_by_side, watch
 from models.training.recording import Part
 from models.training.scores import Timeline
@@ -30,12 +29,10 @@ Told = Callable[[int], None]
 class Reading(FeaturesAlone):
     """The pipeline's cohort; of its features only those that are read are worked out, in less than half of the time."""
 
-    def _observe(self, rows: Index, z: Floats) -> Observed:
-        deviation = self.chains.deviation(rows)
+    def _features(self, rows: Index, deviation: Floats) -> Floats:
         told = self.state["seen"][rows] >= BASELINE_FRAMES
         gathered = squashed(self.evidence.features(rows, told, self._eventful(rows), self.aspects))
-        features = np.concatenate([pool_deviation(told, deviation, self.columns), gathered], axis=1)
-        return Observed(features, node_deviation(deviation), z, self.state["frames"][rows] > RANGE_FRAMES)
+        return np.concatenate([pool_deviation(told, deviation, self.columns), gathered], axis=1)
 
 
 def learned(plan: Plan, shard: int, told: Told) -> dict[str, Examples]:

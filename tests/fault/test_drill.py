@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes_below import processes_below
 
 pytestmark = pytest.mark.broker
 END_S = 900.0
@@ -53,12 +54,7 @@ class Drill:
             time.sleep(0.1)
 
     def processes(self) -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            ours = any(str(self.folder) in word for word in process.info["cmdline"] or [])
-            if ours and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != self.process.pid:
-                found.append(process)
-        return found
+        return processes_below(self.folder, self.process.pid)
 
 
 @contextmanager

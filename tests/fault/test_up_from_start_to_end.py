@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes_below import processes_below
 
 from connectors.artefacts import shipped_artefact
 
@@ -51,12 +52,7 @@ class Up:
 
     def processes(self) -> list[psutil.Process]:
         """Whatever this run has started and is still there, the run itself apart."""
-        found = []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            ours = any(str(self.folder) in word for word in process.info["cmdline"] or [])
-            if ours and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != self.process.pid:
-                found.append(process)
-        return found
+        return processes_below(self.folder, self.process.pid)
 
     def is_alone(self) -> bool:
         return not self.processes()

@@ -5,52 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
+from observed_story import BAD, BEGAN, JOB, Clock, Watched
 
 from connectors.errors import WrongUse
 from infra.observer.reader import LogState
-from infra.observer.view import View
 from infra.web.app import FILES, READERS_MAX, build_page
 from infra.web.feed import INTERVAL_S, LEDGER_S, Feed
 from infra.web.serve import require_loopback, serve
 from models.policy_settings import PolicySettings
-from tests.observed_story import BAD, BEGAN, JOB, rescue
-
-_T = TypeVar("_T")
-
-
-class Told:
-    """A view without a broker, and how its log stands."""
-
-    def __init__(self) -> None:
-        self.view, self.log, self.looks = View(), LogState(away=False, silent_s=0.2), 0
-        for record in rescue():
-            self.view.fold(record)
-
-    def look(self, at: Callable[[View], _T]) -> _T:
-        self.looks += 1
-        return at(self.view)
-
-    def state(self) -> LogState:
-        return self.log
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> Watched:
+    return Watched()
 
 
 @pytest.fixture
@@ -59,7 +32,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def feed(told: Told, clock: Clock) -> Feed:
+def feed(told: Watched, clock: Clock) -> Feed:
     return Feed(told, lambda: {"title": "a story", "phase": "live"}, PolicySettings(), lambda: BEGAN + 60, clock)
 
 
@@ -141,7 +114,7 @@ async def test_an_unknown_node_is_not_found(client: TestClient[Any, Any]) -> Non
     ],
 )
 async def test_the_page_is_told_how_old_it_is(
-    client: TestClient[Any, Any], told: Told, state: LogState, condition: str
+    client: TestClient[Any, Any], told: Watched, state: LogState, condition: str
 ) -> None:
     told.log = state
     assert (await (await client.get("/api/overview")).json())["log"]["condition"] == condition
@@ -167,7 +140,7 @@ async def test_more_readers_than_the_bound_are_refused(client: TestClient[Any, A
         answer.close()
 
 
-def test_a_payload_is_made_at_most_twice_a_second_whoever_asks(feed: Feed, told: Told, clock: Clock) -> None:
+def test_a_payload_is_made_at_most_twice_a_second_whoever_asks(feed: Feed, told: Watched, clock: Clock) -> None:
     first = feed.overview()
     looks = told.looks
     clock.now += INTERVAL_S * 0.9
@@ -177,7 +150,7 @@ def test_a_payload_is_made_at_most_twice_a_second_whoever_asks(feed: Feed, told:
     assert feed.overview() is not first
 
 
-def test_a_ledger_is_made_anew_less_often(feed: Feed, told: Told, clock: Clock) -> None:
+def test_a_ledger_is_made_anew_less_often(feed: Feed, told: Watched, clock: Clock) -> None:
     feed.overview()
     told.view.jobs[JOB].events.clear()
     clock.now += LEDGER_S * 0.9

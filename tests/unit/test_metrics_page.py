@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from observed_story import BEGAN, JOB, rescue
+from observed_story import BEGAN, JOB, Clock, Watched
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.metrics.diagnostics import exposition
 from infra.metrics.scrape import INTERVAL_S, REPLAYED_S, Metrics
-from infra.observer.reader import LogState
 from infra.observer.view import View
 from infra.web.app import build_page
 from infra.web.feed import Feed
@@ -21,30 +20,6 @@ from models.diagnostics import CAUSES, Diagnosis, Told
 from models.policy_settings import PolicySettings
 
 _T = TypeVar("_T")
-
-
-class Watched:
-    """A view without a broker."""
-
-    def __init__(self) -> None:
-        self.view, self.looks = View(), 0
-        for record in rescue():
-            self.view.fold(record)
-
-    def look(self, at: Callable[[View], _T]) -> _T:
-        self.looks += 1
-        return at(self.view)
-
-    def state(self) -> LogState:
-        return LogState(away=False, silent_s=0.1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -56,7 +56,8 @@ _Audited = tuple[str, "tuple[str, Keys] | None", "list[PartitionAudit]", "list[F
 
 
 def _of_topic(options: argparse.Namespace, settings: Settings) -> _Audited:
-    from infra.command_log import audit_log, read_command_log, require_run, trusted_keys
+    from infra.command_log import audit_log, read_command_log, trusted_keys
+    from infra.run_log import require_run
 
     run = require_run(settings, options.run)
     trusted = trusted_keys(settings, options.keyring, run)

@@ -2,7 +2,7 @@
 
 Run by ``test_killed_while_saving.py``: ``python tests/killed_saver.py DIRECTORY KILLS WORLD SEED``. torch is imported
 once; the ranks are forked. One of them, drawn by the seed, is killed at a random moment of the saving; the others are
-killed after it. Each line of the output tells what an inspection found: the newest step that every rank had called
+killed after it. Each second time the moment is put off until a save is half-written. Each line of the output tells what an inspection found: the newest step that every rank had called
 durable, the newest good step, what loading it gave, and how many attempts lay half-written.
 """
 
@@ -61,11 +61,30 @@ def told_durable(directory: Path, world: int) -> int:
     return max(set.intersection(*told), default=0)
 
 
-def inspect(directory: Path, world: int) -> dict[str, Any]:
-    """Load what is newest and good, as a job that is started again would."""
+def half_written(directory: Path) -> int:
+    """Count the attempts that lie there and are newer than the newest good one."""
     newest = sealed.newest_good(directory / "checkpoints")
     there = sealed.found(directory / "checkpoints")
-    half = sum(1 for one in there if newest is None or one.step > newest.step)
+    return sum(1 for one in there if newest is None or one.step > newest.step)
+
+
+def stop_within_a_save(children: list[int], directory: Path, drawn: random.Random) -> None:
+    """Let the ranks go on until they stand still in the middle of a save, or it takes too long."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+            os.waitpid(child, os.WUNTRACED)
+        if half_written(directory):
+            return
+        for child in children:
+            os.kill(child, signal.SIGCONT)
+        time.sleep(drawn.random() * 0.01)
+
+
+def inspect(directory: Path, world: int) -> dict[str, Any]:
+    """Load what is newest and good, as a job that is started again would."""
+    half = half_written(directory)
     state = state_of(0)
     step = Checkpoints(forestall_client.connect({}), directory / "checkpoints").load(state)
     is_whole = all(torch.equal(state[name], state_of(step)[name]) for name in state)
@@ -93,6 +112,8 @@ def main() -> None:
             time.sleep(0.002)
         time.sleep(drawn.random() * SECONDS_MAX)
         drawn.shuffle(children)
+        if attempt % 2 == 0:
+            stop_within_a_save(children, directory, drawn)
         for child in children:
             os.kill(child, signal.SIGKILL)
         codes = [os.waitpid(child, 0)[1] for child in children]

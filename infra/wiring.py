@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from connectors.signing import FileSealer, Keyring
     from models.foresight import Fetch, Foresight
+    from models.incident import IncidentSettings
     from models.mlp import Predictor
     from models.policy_settings import PolicySettings
 
@@ -38,6 +39,17 @@ def policy_settings(settings: Settings) -> PolicySettings:
     given = settings.policy.model_dump() | settings.brakes.model_dump()
     given |= {"retention_s": settings.topics.control_retention_d * DAY_S}
     return PolicySettings(**{f.name: given[f.name] for f in fields(PolicySettings) if f.name in given})
+
+
+def incident_settings(settings: Settings) -> IncidentSettings:
+    """What an operator has set about incidents, as the fold takes it."""
+    from models.incident import IncidentSettings
+
+    return IncidentSettings(
+        theta=settings.policy.theta,
+        open_frames=settings.incident.open_frames,
+        close_frames=settings.incident.close_frames,
+    )
 
 
 def served_predictor(settings: Settings) -> Predictor:
@@ -132,18 +144,12 @@ def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None) -> f
     from connectors.kafka import topics
     from connectors.kafka.log import open_reader
     from connectors.kafka.schemas import SchemaTable
-    from models.incident import IncidentSettings
     from streams.agents.assess import assess_stage
     from streams.agents.decide import decide_stage
     from streams.app import WorkerParts, WorkerSettings, build_app
     from streams.owner import Owner
 
     foresight = foresight_of(served_predictor(settings))
-    incidents = IncidentSettings(
-        theta=settings.policy.theta,
-        open_frames=settings.incident.open_frames,
-        close_frames=settings.incident.close_frames,
-    )
     schemas = SchemaTable(open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS), clock.monotonic)
     return build_app(
         WorkerSettings(
@@ -156,7 +162,7 @@ def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None) -> f
         ),
         WorkerParts(
             stages=(
-                assess_stage(schemas, foresight, incidents, fetching(brokers)),
+                assess_stage(schemas, foresight, incident_settings(settings), fetching(brokers)),
                 decide_stage(policy_settings(settings), sealer),
             ),
             owner=lambda lanes: Owner(lanes, open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS)),

@@ -335,6 +335,20 @@ class InventoryBreaker:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventorySettings:
+    """What a worker decides with from ``at`` on, as it tells at its start on ``cluster.inventory.v1``.
+
+    ``policy`` and ``incident`` hold every field of :class:`models.policy_settings.PolicySettings` and
+    :class:`models.incident.IncidentSettings`, ``model`` the digest of the artefact in the worker's settings.
+    """
+
+    at: float
+    policy: Mapping[str, bool | int | float | str]
+    incident: Mapping[str, bool | int | float | str]
+    model: str
+
+
 def digest_id(*parts: object) -> str:
     """A deterministic identifier of 16 hexadecimal digits for an ordered tuple of parts.
 

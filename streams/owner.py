@@ -33,6 +33,7 @@ from models.records import (
     InventoryNode,
     InventoryOptOut,
     InventoryPause,
+    InventorySettings,
     Membership,
     ModelRole,
     OptOut,
@@ -113,6 +114,8 @@ class Owner:
         if isinstance(told, InventoryModel):
             self._models[told.role] = told
             self._copy_model(told, self._held)
+            return
+        if isinstance(told, InventorySettings):
             return
         identity = f"{source.topic}/{source.number}/{offset}"
         if not isinstance(told, InventoryNode):

@@ -21,6 +21,7 @@ from models.records import (
     InventoryNode,
     InventoryOptOut,
     InventoryPause,
+    InventorySettings,
     Membership,
     NodeFate,
     OptOut,
@@ -32,7 +33,14 @@ from models.records import (
 
 T = TypeVar("T")
 EVENTS: tuple[type[Any], ...] = (Incident, Outcome, Membership, Progress, NodeFate, Tick, Pause, OptOut, BreakerReset)
-INVENTORY: tuple[type[Any], ...] = (InventoryNode, InventoryModel, InventoryPause, InventoryOptOut, InventoryBreaker)
+INVENTORY: tuple[type[Any], ...] = (
+    InventoryNode,
+    InventoryModel,
+    InventoryPause,
+    InventoryOptOut,
+    InventoryBreaker,
+    InventorySettings,
+)
 RECORDS: tuple[type[Any], ...] = (*EVENTS, Assessment, Counts, Command, *INVENTORY)
 
 

@@ -23,6 +23,7 @@ from models.records import (
     InventoryNode,
     InventoryOptOut,
     InventoryPause,
+    InventorySettings,
     Membership,
     NodeFate,
     OptOut,
@@ -46,13 +47,14 @@ EVENT_KINDS: dict[str, type[Event]] = {
 }
 ASSESSMENT_KINDS: dict[str, type[Assessment] | type[Counts]] = {"assessment": Assessment, "counts": Counts}
 InventoryBrake = InventoryPause | InventoryOptOut | InventoryBreaker
-Inventory = InventoryNode | InventoryModel | InventoryBrake
+Inventory = InventoryNode | InventoryModel | InventoryBrake | InventorySettings
 INVENTORY_KINDS: dict[str, type[Inventory]] = {
     "node": InventoryNode,
     "model": InventoryModel,
     "pause": InventoryPause,
     "opt-out": InventoryOptOut,
     "breaker": InventoryBreaker,
+    "settings": InventorySettings,
 }
 _KIND_OF: dict[type, str] = {
     record: kind for kinds in (EVENT_KINDS, ASSESSMENT_KINDS, INVENTORY_KINDS) for kind, record in kinds.items()

@@ -25,6 +25,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from connectors.kafka.admin import admin_client, check_topics
     from infra.broker.locate import locate_broker
     from infra.cli.topics import lines_of, specs_of
+    from infra.kept_settings import keep_settings
     from infra.wiring import command_sealer, worker_app
     from streams.app import run as run_app
 
@@ -38,5 +39,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             raise Failed(
                 "topics are missing, and nothing may be read before they are there:\n" + "\n".join(lines_of(states))
             )
+        keep_settings(settings, broker.bootstrap)
         run_app(worker_app(settings, broker.bootstrap, sealer))
     return 0

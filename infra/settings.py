@@ -141,6 +141,16 @@ class Web(Section):
     port: Port = 8088
 
 
+class Influx(Section):
+    """Which InfluxDB 2, where the file with its token lies, and how much waits on disk while it is away."""
+
+    url: Annotated[str, StringConstraints(min_length=1)] = "http://127.0.0.1:8086"
+    org: Annotated[str, StringConstraints(min_length=1)] = "forestall"
+    bucket: Annotated[str, StringConstraints(min_length=1)] = "forestall"
+    token_file: Path | None = None
+    outbox_mib: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 256
+
+
 class Settings(Section):
     """Everything that can be set, by section."""
 
@@ -155,6 +165,7 @@ class Settings(Section):
     agent: Agent = Agent()
     signing: Signing = Signing()
     web: Web = Web()
+    influx: Influx = Influx()
 
 
 def load(config: Path | None, assignments: Sequence[str] = (), brokers: str | None = None) -> Settings:

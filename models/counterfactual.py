@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from models.checkpointing import young_interval_s
-from models.job_story import CommandStory, JobStory, job_story
+from models.job_account import Folds, account_of
+from models.losses import Left, Suspected
 from models.policy_settings import DAY_S, PolicySettings
-from models.records import Event, Incident
+from models.records import Event
 
 #: The time to notice is a prior; the true one is taken to lie within this factor of it.
 DETECTION_FACTOR = 2.0
@@ -27,14 +29,15 @@ class Estimate:
 class Counterfactual:
     """One node that was left in time, and what its job would have lost had it failed unforeseen.
 
-    ``recomputed``, ``detection``, ``restart`` and ``waiting`` add up to ``total``. It is conditional on the failure;
-    ``probability`` is what the predictor held of that.
+    ``recomputed``, ``detection``, ``restart`` and ``waiting`` add up to ``total``. It is conditional on the failure:
+    ``probability`` is what the predictor held of it, and ``failed`` whether it came after all, where that is known.
     """
 
     node: str
     command: str
     at: float
     probability: float
+    failed: bool | None
     recomputed: Estimate
     detection: Estimate
     restart: Estimate
@@ -49,40 +52,49 @@ def counterfactuals(events: Iterable[Event], job: str, settings: PolicySettings)
     The numbers are the job's own where it has them: its blocking time of checkpoints, its restarts, when it last saved
     its work without an alarm. The checkpoints it would have written are those of Young's interval.
     """
-    story = job_story(events, job)
+    return counterfactuals_of(account_of(events, job), settings)
+
+
+def counterfactuals_of(folds: Folds, settings: PolicySettings) -> tuple[Counterfactual, ...]:
+    """Return the same of a job whose events were taken in already."""
+    lefts = [left for left in folds.losses.lefts.values() if left.done]
+    if not lefts:
+        return ()
+    held, _ = folds.claims.shared()
+    times = Counter(left.node for left in lefts)
     return tuple(
-        _estimate(story, key, command, settings)
-        for key, command in story.commands.items()
-        if command.action == "MIGRATE" and command.done is not None
+        _estimate(folds, left, held.get(("waiting", left.node), 0.0) / times[left.node], settings) for left in lefts
     )
 
 
-def _estimate(story: JobStory, key: str, command: CommandStory, settings: PolicySettings) -> Counterfactual:
-    at, node = command.outcomes[0].at, command.outcomes[0].node
-    incident = _incident(story, node, at)
-    horizon_s = incident.horizon_s if incident is not None else 0.0
-    interval_s = young_interval_s(_cost_s(story, settings), _mtbf_s(story, settings))
-    recomputed = _recomputed(at - _saved_before(story, incident, at), horizon_s, interval_s)
+def _estimate(folds: Folds, left: Left, waited_s: float, settings: PolicySettings) -> Counterfactual:
+    suspected = left.suspected
+    horizon_s = 0.0 if suspected is None else suspected.horizon_s
+    interval_s = interval_of(folds, settings)
+    recomputed = _recomputed(left.at - _saved_before(folds, suspected, left.at), horizon_s, interval_s)
     detection_s = settings.detection_s
     detection = Estimate(detection_s / DETECTION_FACTOR, detection_s, detection_s * DETECTION_FACTOR)
-    restart = _restart(story, settings)
-    waiting = Estimate(0.0, 0.0, 0.0)
-    parts = (recomputed, detection, restart, waiting)
-    total = Estimate(
-        sum(one.low_s for one in parts), sum(one.likely_s for one in parts), sum(one.high_s for one in parts)
-    )
+    parts = (recomputed, detection, _restart(folds, settings), _waiting(waited_s, horizon_s))
     return Counterfactual(
-        node=node,
-        command=key,
-        at=at,
-        probability=incident.probability if incident is not None else 0.0,
+        node=left.node,
+        command=left.command,
+        at=left.at,
+        probability=0.0 if suspected is None else suspected.probability,
+        failed=left.failed,
         recomputed=recomputed,
         detection=detection,
-        restart=restart,
-        waiting=waiting,
-        total=total,
+        restart=parts[2],
+        waiting=parts[3],
+        total=Estimate(*(sum(getattr(one, key) for one in parts) for key in ("low_s", "likely_s", "high_s"))),
         assumptions=_assumptions(horizon_s, interval_s, settings),
     )
+
+
+def interval_of(folds: Folds, settings: PolicySettings) -> float:
+    """Return Young's interval for the job, T = √(2·C·μ), by its measured C where it has one (s)."""
+    cost_s = folds.claims.cost_s
+    mtbf_s = settings.node_mtbf_days * DAY_S / max(1, len(folds.losses.ranks))
+    return young_interval_s(settings.checkpoint_cost_s if cost_s is None else cost_s, mtbf_s)
 
 
 def _assumptions(horizon_s: float, interval_s: float, settings: PolicySettings) -> tuple[str, ...]:
@@ -91,22 +103,31 @@ def _assumptions(horizon_s: float, interval_s: float, settings: PolicySettings) 
         f"without forestall the job writes a checkpoint every {interval_s:.0f} s (Young) and none on an alarm",
         f"the failure is noticed after {settings.detection_s:.0f} s, give or take a factor {DETECTION_FACTOR:.0f}",
         "a restart takes what the job's own restarts took, or the prior when it had none",
-        "the spare that was free for the migration would have been free for the restart",
+        "a spare is free for the restart at the time at which one was free for the migration",
     )
 
 
-def _incident(story: JobStory, node: str, at: float) -> Incident | None:
-    told = [one for one in story.incidents if one.node == node and one.at <= at and one.state != "closed"]
-    return told[-1] if told else None
-
-
-def _saved_before(story: JobStory, incident: Incident | None, at: float) -> float:
+def _saved_before(folds: Folds, suspected: Suspected | None, at: float) -> float:
     """Return when the job's work was last saved without an alarm, or when it began."""
-    opened = [one.at for one in story.incidents if incident is not None and one.incident == incident.incident]
-    before = min(opened, default=at)
-    durable = [one.at("durable") for one in story.of("CHECKPOINT") if one.outcomes[0].at < before]
-    begun = story.first_at if story.first_at is not None else at
-    return max([begun, *(one for one in durable if one is not None and one < before)])
+    saved_at = folds.losses.saved_at if suspected is None else suspected.saved_at
+    begun = folds.claims.first_at if folds.claims.first_at is not None else at
+    return begun if saved_at is None else min(at, max(begun, saved_at))
+
+
+def _waiting(waited_s: float, horizon_s: float) -> Estimate:
+    """Return how long a failure would have waited for the spare that the migration waited for.
+
+    It comes anywhere within the horizon, and the spare when it came: the later the failure, the shorter the wait.
+
+    >>> _waiting(30.0, 60.0)
+    Estimate(low_s=0.0, likely_s=7.5, high_s=30.0)
+    >>> _waiting(100.0, 60.0)
+    Estimate(low_s=40.0, likely_s=70.0, high_s=100.0)
+    """
+    low_s = max(0.0, waited_s - horizon_s)
+    if horizon_s <= 0.0 or low_s > 0.0:
+        return Estimate(low_s, (low_s + waited_s) / 2.0, waited_s)
+    return Estimate(low_s, waited_s * waited_s / (2.0 * horizon_s), waited_s)
 
 
 def _recomputed(unsaved_s: float, horizon_s: float, interval_s: float) -> Estimate:
@@ -123,27 +144,9 @@ def _recomputed(unsaved_s: float, horizon_s: float, interval_s: float) -> Estima
     return Estimate(low_s, (low_s + high_s) / 2.0, high_s)
 
 
-def _cost_s(story: JobStory, settings: PolicySettings) -> float:
-    blocked = [
-        max((one.seconds or 0.0 for one in command.outcomes if one.stage == "staged"), default=0.0)
-        for command in story.of("CHECKPOINT")
-    ]
-    known = [one for one in blocked if one > 0]
-    return sum(known) / len(known) if known else settings.checkpoint_cost_s
-
-
-def _mtbf_s(story: JobStory, settings: PolicySettings) -> float:
-    ranks = {one.rank for one in story.memberships if one.state == "running"}
-    return settings.node_mtbf_days * DAY_S / max(1, len(ranks))
-
-
-def _restart(story: JobStory, settings: PolicySettings) -> Estimate:
-    took = [
-        command.done.at - command.accepted_at
-        for command in story.of("RESTORE")
-        if command.done is not None and command.accepted_at is not None
-    ]
-    if not took:
+def _restart(folds: Folds, settings: PolicySettings) -> Estimate:
+    took = folds.losses.restarts
+    if not took.number:
         prior_s = settings.restart_s
         return Estimate(prior_s / DETECTION_FACTOR, prior_s, prior_s * DETECTION_FACTOR)
-    return Estimate(min(took), sum(took) / len(took), max(took))
+    return Estimate(took.least_s, took.sum_s / took.number, took.most_s)

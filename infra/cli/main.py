@@ -29,6 +29,7 @@ COMMANDS = {
     "pause": ("infra.cli.pause", "command nothing new, for one job or for all"),
     "resume": ("infra.cli.resume", "end a pause, or close the breaker"),
     "opt-out": ("infra.cli.opt_out", "have a node left alone"),
+    "ledger": ("infra.cli.ledger", "where the time of the jobs went, what each node cost, what acting has saved"),
     "web": ("infra.cli.web", "serve the live page"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
     "model": ("infra.cli.model", "show, verify, compare and activate model artefacts"),

@@ -1,52 +1,68 @@
-"""A job's ledger beside what losing the nodes that it left would have cost, for a page and a summary."""
+"""A job's ledger beside what losing the nodes that it left would have cost, for a page, a database and a summary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from models.counterfactual import Counterfactual, counterfactuals
-from models.job_story import job_story
-from models.ledger import Ledger, ledger
+from models.counterfactual import Counterfactual, counterfactuals_of
+from models.job_account import Folds, account_of
+from models.ledger import ledger_of
+from models.node_costs import NodeTally
 from models.policy_settings import PolicySettings
 from models.records import Event
+from models.spans import Held
+from models.young_baseline import acting_cost_s, saved_against_young
 
 
 def account(events: Iterable[Event], job: str, settings: PolicySettings) -> dict[str, Any] | None:
     """Where the job's seconds went, what acting cost, and what not acting would have; None before it has begun."""
-    events = list(events)
-    spent = ledger(events, job)
+    return account_from(account_of(events, job), settings)
+
+
+def account_from(folds: Folds, settings: PolicySettings) -> dict[str, Any] | None:
+    """The same of a job whose events were taken in as they came (:class:`models.job_account.JobAccount`)."""
+    spent = ledger_of(folds)
     if spent.wall_s <= 0:
         return None
-    lost = counterfactuals(events, job, settings)
-    cost_s = acting_cost_s(spent, own_start_s(events, job))
+    lost = counterfactuals_of(folds, settings)
+    cost_s = acting_cost_s(folds)
     return {
         "buckets": dict(spent.buckets),
         "wall_s": spent.wall_s,
         "ettr": round(spent.ettr, 4),
+        "waste_s": spent.waste_s,
+        "downtime_s": spent.downtime_s,
         "cost_s": round(cost_s, 3),
+        "saved": asdict(saved_against_young(folds, settings)),
+        "nodes": node_rows(folds),
         "counterfactual": [asdict(one) for one in lost],
         "saying": saying(cost_s, lost),
     }
 
 
-def own_start_s(events: Iterable[Event], job: str) -> float:
-    """Seconds from the job's first running member to its first step: no doing of forestall's."""
-    story = job_story(events, job)
-    if story.first_at is None or not story.progress:
-        return 0.0
-    return story.progress[0].at - story.first_at
+def node_rows(folds: Folds) -> list[dict[str, Any]]:
+    """One row a node, the dearest first: its counts, and the seconds of the job that it caused, by bucket.
+
+    With the row of the node "", which nobody caused, the seconds of each bucket add up to the job's.
+    """
+    held, _ = folds.claims.shared()
+    at = folds.claims.last_at
+    tallies = {} if at is None else folds.nodes.counted(at)
+    owners = {owner for _, owner in held} | set(tallies)
+    rows = [_row(node, tallies.get(node), held) for node in owners]
+    return sorted(rows, key=lambda row: (-row["caused_s"], row["node"]))
 
 
-def acting_cost_s(spent: Ledger, start_s: float) -> float:
-    """What was not productive, its own start and slow steps apart: checkpoints, moves, waiting, work done again."""
-    return max(0.0, spent.waste_s - spent.buckets["degraded"] - start_s)
+def _row(node: str, tally: NodeTally | None, held: Mapping[Held, float]) -> dict[str, Any]:
+    seconds = {bucket: found for (bucket, owner), found in sorted(held.items()) if owner == node and found > 0}
+    caused_s = sum(found for bucket, found in seconds.items() if bucket != "productive") if node else 0.0
+    return {"node": node, "caused_s": caused_s, "seconds": seconds, **asdict(tally or NodeTally())}
 
 
-def saying(cost_s: float, lost: Iterable[Counterfactual]) -> str:
+def saying(cost_s: float, lost: Sequence[Counterfactual]) -> str:
     """Cost against estimate in one sentence; empty when no node was left."""
-    lost = list(lost)
     if not lost:
         return ""
     likely, low, high = (sum(getattr(one.total, key) for one in lost) for key in ("likely_s", "low_s", "high_s"))

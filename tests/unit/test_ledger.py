@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from decision_log import BEGAN, JOB
 
-from models.ledger import DEGRADED_FACTOR, job_summary, ledger
+from models.claims import DEGRADED_FACTOR
+from models.ledger import job_summary, ledger
 from models.records import Action, Event, Incident, Membership, NodeFate, Outcome, Progress, Stage, Tick
 
 

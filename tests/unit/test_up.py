@@ -16,7 +16,7 @@ import pytest
 from connectors.errors import WrongUse
 from connectors.signing import KeyFolder
 from infra.cli import up
-from infra.observer.account import account, acting_cost_s, own_start_s
+from infra.observer.account import account
 from infra.observer.record import LogRecord
 from infra.observer.view import View
 from infra.settings import Settings, load
@@ -27,9 +27,11 @@ from infra.up.progress import lack, status
 from infra.up.session import has_read
 from infra.up.summary import Baseline, commands, frames, job_of
 from infra.up.tallies import Tallies
+from models.job_account import account_of
 from models.ledger import ledger
 from models.policy_settings import PolicySettings
 from models.records import Cause, Counts, Incident, Membership
+from models.young_baseline import acting_cost_s, own_start_s
 from tests.observed_story import ALARM_S, BAD, BEGAN, JOB, SPARE, assessment, command, outcome, rescue
 
 KEYS = KeyFolder.at(Path("/run/keys"))
@@ -314,10 +316,11 @@ def test_the_account_adds_up_and_sets_cost_against_estimate(view: View) -> None:
 def test_the_jobs_own_start_is_no_cost_of_acting() -> None:
     joined = Membership(id="m", job=JOB, node="n01", at=BEGAN - 8, state="running", rank=0, world=4)
     told_events = [joined, *folded(rescue(30)).jobs[JOB].events]
-    assert own_start_s(told_events, JOB) == pytest.approx(8.0)
+    folds = account_of(told_events, JOB)
+    assert own_start_s(folds) == pytest.approx(8.0)
     spent = ledger(told_events, JOB)
     assert spent.buckets["restart"] == pytest.approx(8.0)
-    assert acting_cost_s(spent, 8.0) == pytest.approx(spent.buckets["checkpoint"] + spent.buckets["recomputed"])
+    assert acting_cost_s(folds) == pytest.approx(spent.buckets["checkpoint"] + spent.buckets["recomputed"])
 
 
 def test_a_job_of_which_nothing_is_known_has_no_account() -> None:

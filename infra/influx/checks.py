@@ -1,0 +1,134 @@
+"""Checks: what InfluxDB itself watches for. Each names its runbook; who is told, and how, is the user's to choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from infra.influx.as_template import PREFIX, Object, buckets_in, thing
+
+Level = Literal["INFO", "WARN", "CRIT"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A field that is looked at every ``every``, and the bound beyond which it is an alert.
+
+    ``flux`` is what is made of the field's values before (InfluxDB puts the stretch of time in itself); a check without
+    ``above`` and ``below`` is of silence: no value for ``silent_for``.
+    """
+
+    name: str
+    says: str
+    runbook: str
+    level: Level
+    measurement: str
+    field: str
+    flux: str = ""
+    every: str = "1m"
+    above: float | None = None
+    below: float | None = None
+    silent_for: str = "2m"
+
+
+CHECKS: Final = (
+    Check(
+        name="node-failing",
+        says="a node is about to fail",
+        runbook="node-failing",
+        level="CRIT",
+        measurement="fleet",
+        field="failing",
+        flux="|> aggregateWindow(every: 1m, fn: max) |> toFloat()",
+        above=0.5,
+    ),
+    Check(
+        name="node-unknown",
+        says="a node has sent nothing for more than three intervals",
+        runbook="node-unknown",
+        level="WARN",
+        measurement="fleet",
+        field="unknown",
+        flux="|> aggregateWindow(every: 1m, fn: min) |> toFloat()",
+        above=0.5,
+    ),
+    Check(
+        name="dead-letters-rise",
+        says="records cannot be read",
+        runbook="dead-letters-rise",
+        level="WARN",
+        measurement="pipeline",
+        field="dead_letters",
+        flux="|> aggregateWindow(every: 1m, fn: spread) |> toFloat()",
+        every="5m",
+        above=0.5,
+    ),
+    Check(
+        name="command-refused",
+        says="a command failed, expired or was refused",
+        runbook="command-refused",
+        level="WARN",
+        measurement="outcome",
+        field="stage_code",
+        flux="|> aggregateWindow(every: 1m, fn: min) |> toFloat()",
+        below=-0.5,
+    ),
+    Check(
+        name="checkpoint-overhead",
+        says="a job stands still for checkpoints for more than a fifth of its time",
+        runbook="checkpoint-overhead",
+        level="WARN",
+        measurement="ledger",
+        field="checkpoint_s",
+        flux="|> derivative(unit: 1s, nonNegative: true) |> aggregateWindow(every: 1m, fn: mean)",
+        every="10m",
+        above=0.2,
+    ),
+    Check(
+        name="worker-silent",
+        says="no partition has been worked on",
+        runbook="worker-does-not-start",
+        level="CRIT",
+        measurement="pipeline",
+        field="assessed",
+    ),
+)
+
+
+def check_objects(bucket: str) -> list[Object]:
+    """The checks as objects of a template."""
+    return [_object(check, bucket) for check in CHECKS]
+
+
+def _object(check: Check, bucket: str) -> Object:
+    common = {
+        "name": f"{PREFIX}: {check.name}",
+        "description": f"{check.says}; runbook: {page(check)}",
+        "every": check.every,
+        "offset": "15s",
+        "status": "active",
+        "query": buckets_in(_flux(check), bucket),
+        "statusMessageTemplate": f"forestall: {check.says} (${{ r._level }}). Runbook: {page(check)}",
+        "tags": [{"key": "runbook", "value": check.runbook}],
+    }
+    name = f"{PREFIX}-check-{check.name}"
+    if check.above is None and check.below is None:
+        silence = {"timeSince": check.silent_for, "staleTime": "24h", "reportZero": False, "level": check.level}
+        return thing("CheckDeadman", name, **common, **silence)
+    kind, value = ("greater", check.above) if check.above is not None else ("lesser", check.below)
+    threshold = {"type": kind, "level": check.level, "value": value, "allValues": False}
+    return thing("CheckThreshold", name, **common, thresholds=[threshold])
+
+
+def page(check: Check) -> str:
+    """Where the runbook is."""
+    return f"docs/runbooks/{check.runbook}.md"
+
+
+def _flux(check: Check) -> str:
+    return f"""from(bucket: @raw)
+  |> range(start: v.timeRangeStart, stop: v.timeRangeStop)
+  |> filter(fn: (r) => r._measurement == "{check.measurement}")
+  |> filter(fn: (r) => r._field == "{check.field}")
+  {check.flux}
+"""

@@ -66,14 +66,20 @@ def settings_in_use(log: RunLog, at: float | None = None) -> KeptSettings:
     WrongUse
         No worker has told its settings on this log.
     """
+    told = settings_told(log)
+    before = [one for one in told if at is None or one.at <= at]
+    return kept(before[-1] if before else told[0])
+
+
+def settings_told(log: RunLog) -> tuple[InventorySettings, ...]:
+    """All that workers have told of their settings, the oldest first, at least one; raises ``WrongUse`` for none."""
     told = sorted(_told(log), key=lambda one: one.at)
     if not told:
         raise WrongUse(
             "no worker has told on cluster.inventory.v1 what it decides with: this log is of an older forestall; "
             "start a worker of this one on it"
         )
-    before = [one for one in told if at is None or one.at <= at]
-    return kept(before[-1] if before else told[0])
+    return tuple(told)
 
 
 def kept(told: InventorySettings) -> KeptSettings:

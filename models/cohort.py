@@ -330,12 +330,16 @@ class Cohort:
         with np.errstate(invalid="ignore"):
             span = np.fmax(elapsed, self.state["interval"][rows])[:, None]
             counts = np.minimum(rates * span, UNITS_MAX).astype(np.float32)
-        self.evidence.advance(rows, told, counts, self._eventful(rows), self.aspects)
+        self.evidence.advance(rows, told, counts, self.eventful(rows), self.aspects)
 
-    def _eventful(self, rows: Index) -> NDArray[np.bool_]:
+    def told(self, rows: Index) -> NDArray[np.bool_]:
+        """Which metrics have own units, ``(rows, metrics)``."""
+        told: NDArray[np.bool_] = self.state["seen"][rows] >= BASELINE_FRAMES
+        return told
+
+    def eventful(self, rows: Index) -> NDArray[np.bool_]:
         """Which metrics are counters that mostly stand still."""
-        seen = self.state["seen"][rows] >= BASELINE_FRAMES
-        eventful: NDArray[np.bool_] = seen & self.counters & (self.state["anchor"][rows] == 0)
+        eventful: NDArray[np.bool_] = self.told(rows) & self.counters & (self.state["anchor"][rows] == 0)
         return eventful
 
     def _observe(self, rows: Index, z: Floats) -> Observed:
@@ -349,10 +353,10 @@ class Cohort:
 
     def _features(self, rows: Index, deviation: Floats) -> Floats:
         state = self.state
-        told = state["seen"][rows] >= BASELINE_FRAMES
+        told = self.told(rows)
         seen = window_statistics(state["window"][rows], state["centre"][rows], state["scale"][rows])
         pooled = pool_features(seen, told, deviation, self.columns)
-        gathered = squashed(self.evidence.features(rows, told, self._eventful(rows), self.aspects))
+        gathered = squashed(self.evidence.features(rows, told, self.eventful(rows), self.aspects))
         return np.concatenate([pooled, gathered], axis=1)
 
 

@@ -60,6 +60,20 @@ def read_seal(raw: bytes) -> Seal | None:
     return Seal(previous.decode(), key_id.decode(), raw[:-_SIGNATURE_BYTES], signature)
 
 
+def unsealed(raw: bytes) -> bytes:
+    """A command's bytes as the fold that decided gave them; unchanged where they bear no seal."""
+    return raw if read_seal(raw) is None else raw[:-_TAIL_BYTES] + b"}"
+
+
+def unsealed(raw: bytes) -> bytes:
+    """The command as it was before it was sealed; as it is, where it bears no seal.
+
+    >>> unsealed(b'{"v":1}')
+    b'{"v":1}'
+    """
+    return raw if read_seal(raw) is None else raw[:-_TAIL_BYTES] + b"}"
+
+
 def link_of(raw: bytes | None) -> str:
     """What the next command names as the one before it; ``raw`` is this one's bytes, None where there is none.
 

@@ -31,7 +31,7 @@ class Reading(FeaturesAlone):
 
     def _features(self, rows: Index, deviation: Floats) -> Floats:
         told = self.state["seen"][rows] >= BASELINE_FRAMES
-        gathered = squashed(self.evidence.features(rows, told, self._eventful(rows), self.aspects))
+        gathered = squashed(self.evidence.features(rows, told, self.eventful(rows), self.aspects))
         return np.concatenate([pool_deviation(told, deviation, self.columns), gathered], axis=1)
 
 

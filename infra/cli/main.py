@@ -26,6 +26,7 @@ COMMANDS = {
     "keys": ("infra.cli.keys", "make, rotate, revoke and list the keys that commands are signed with"),
     "audit": ("infra.cli.audit", "see that the log of commands is whole and authentic, or export it"),
     "status": ("infra.cli.status", "what runs where, what is under way, and what is wrong"),
+    "explain": ("infra.cli.explain", "why a command was given or an incident opened; replay it from the log"),
     "pause": ("infra.cli.pause", "command nothing new, for one job or for all"),
     "resume": ("infra.cli.resume", "end a pause, or close the breaker"),
     "opt-out": ("infra.cli.opt_out", "have a node left alone"),

@@ -61,11 +61,6 @@ def read_seal(raw: bytes) -> Seal | None:
 
 
 def unsealed(raw: bytes) -> bytes:
-    """A command's bytes as the fold that decided gave them; unchanged where they bear no seal."""
-    return raw if read_seal(raw) is None else raw[:-_TAIL_BYTES] + b"}"
-
-
-def unsealed(raw: bytes) -> bytes:
     """The command as it was before it was sealed; as it is, where it bears no seal.
 
     >>> unsealed(b'{"v":1}')

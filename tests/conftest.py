@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from connectors.kafka.topic_specs import TopicSpec
     from connectors.signing import KeyFolder
     from infra.broker.embedded import Broker
+    from infra.influx.server import Process
     from infra.settings import Settings
 
 hypothesis.settings.register_profile("ci", derandomize=True)  # a commit is judged by the same examples each time
@@ -73,3 +74,17 @@ def fresh_topics() -> Callable[..., tuple[TopicSpec, ...]]:
     from topics_on import fresh_topics as make_fresh
 
     return make_fresh
+
+
+@pytest.fixture(scope="session")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One real InfluxDB on a free port for the whole session, set up; tests make organisations of their own on it."""
+    from connectors.errors import Unreachable
+    from infra.influx.server import find_influxd, influx_server
+
+    try:
+        program = find_influxd()
+    except Unreachable as fault:
+        pytest.skip(str(fault))
+    with influx_server(tmp_path_factory.mktemp("influx"), influxd=program) as started:
+        yield started

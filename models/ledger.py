@@ -4,12 +4,12 @@ What each bucket is, and what has it when two could:
 
 ========== ============================================================================================
 waiting    a rank is down and no spare is free
-restart    from RESTORE accepted to the rank's first new step; also the job's own start to its first step
-migration  from MIGRATE accepted, or an unforeseen failure noticed, to RESTORE accepted
+restart    from RESTORE or RESIZE accepted to the rank's first new step; the job's own start to its first step
+migration  from MIGRATE accepted, or an unforeseen failure noticed, to RESTORE or RESIZE accepted
 checkpoint training stands still for a checkpoint; ranks overlap, so the longest of a command counts
 detection  from an unforeseen failure, or the last word of a job gone silent, until it is noticed
 recomputed steps done again, up to the step reached before
-degraded   what is beyond the job's own normal pace where a step takes 1.25 times as long or longer
+degraded   what is beyond the job's normal pace so far where a step takes 1.25 times as long or longer
 productive the rest
 ========== ============================================================================================
 """

@@ -9,6 +9,7 @@ from connectors.codecs.records import Inventory, decode_assessment, decode_comma
 from connectors.errors import InvalidRecord
 from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
 from infra.observer.fleet import FleetView
+from infra.observer.health import health_of
 from infra.observer.job import JobView
 from infra.observer.latency import Latencies
 from infra.observer.record import LogRecord
@@ -161,11 +162,16 @@ class View:
             "nodes": self.fleet.cells(),
             "jobs": [self.jobs[name].to_json() for name in sorted(self.jobs)],
             "counts": self.counted(),
+            "health": self.health(),
             "models": self.models(),
             "outcomes": dict(self.outcomes),
             "unreadable": self.unreadable,
             "latency_ms": self.latency_ms(),
         }
+
+    def health(self) -> dict[str, Any]:
+        """The fleet health number with its terms."""
+        return health_of(self.fleet, self.jobs)
 
     def models(self) -> dict[str, Any]:
         """The models in use by digest, refused choices, and how a shadow compares, over the partitions that have it."""

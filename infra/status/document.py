@@ -32,6 +32,7 @@ def document(reading: Reading, diagnoses: Sequence[Diagnosis], at: float) -> dic
         "jobs": [_job(job, state) for _, state in sorted(states.items()) for job in _sorted(state)],
         "brakes": _brakes(states),
         "workers": _workers(reading),
+        "health": reading.view.health(),
         "assessments": _assessments(reading.view, at),
         "models": reading.view.models(),
         "refused": reading.refusals.to_json(),

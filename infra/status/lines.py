@@ -37,6 +37,7 @@ def _head(told: Mapping[str, Any]) -> Iterator[str]:
     age = "none yet" if seen["age_s"] is None else f"newest {seen['age_s']:.1f} s old"
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in seen["verdicts"].items())
     yield f"workers: {behind}; assessments: {age}{f'; {verdicts}' if verdicts else ''}"
+    yield from _health(told["health"])
     models = told["models"]
     if models["active"]:
         yield f"model: {', '.join(digest[:16] for digest in models['active'])}"
@@ -46,6 +47,12 @@ def _head(told: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"partition {number}: {why}" for number, why in workers["unread"].items())
     if told["dead_letters"]:
         yield f"dead letters: {told['dead_letters']} (docs/runbooks/dead-letters-rise.md)"
+
+
+def _health(health: Mapping[str, Any]) -> Iterator[str]:
+    if health["number"] is not None:
+        terms = " + ".join(f"{one['nodes']} {one['state']} worth {one['worth']:.2f}" for one in health["terms"])
+        yield f"fleet health {health['number']:.1f} of 100: {terms}, of {health['nodes']} nodes"
 
 
 def _diagnostics(found: list[Mapping[str, Any]], at: float) -> Iterator[str]:

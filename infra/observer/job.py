@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.job_account import JobAccount
 from models.records import (
     TERMINAL_STAGES,
     Command,
@@ -21,7 +22,7 @@ from models.records import (
 LOSSES_MAX = 900
 COMMANDS_MAX = 500
 INCIDENTS_MAX = 500
-#: Events kept for the ledger: over an hour of four ranks; of a longer run it counts the last part.
+#: Events kept for what looks back a little: over an hour of four ranks. The ledger keeps its own account.
 EVENTS_MAX = 20_000
 
 
@@ -95,6 +96,7 @@ class JobView:
         self.opened_at: dict[str, float] = {}
         self.step_max = 0
         self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
+        self.told = JobAccount(job)
         self._early: dict[str, list[Outcome]] = {}
 
     def note_command(self, command: Command, latency_ms: float | None) -> bool:

@@ -13,6 +13,7 @@ from infra.observer.health import health_of
 from infra.observer.job import JobView
 from infra.observer.latency import Latencies
 from infra.observer.record import LogRecord
+from models.job_account import Folds
 from models.records import (
     Assessment,
     Command,
@@ -147,6 +148,11 @@ class View:
             return
         for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
             job.events.append(event)
+            job.told.take(event)
+
+    def accounts(self) -> dict[str, Folds]:
+        """What each job's ledger is made of, by job: see ``infra/observer/account.py``."""
+        return {name: job.told.folds() for name, job in self.jobs.items()}
 
     def total(self, count: str) -> int:
         """One of the :class:`Counts` fields, summed over the partitions."""

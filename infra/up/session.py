@@ -10,7 +10,7 @@ from typing import Any
 from connectors.errors import ForestallError
 from infra import clock
 from infra.observer import LogRecord, Observer, View
-from infra.observer.account import account
+from infra.observer.account import account_from
 from infra.observer.view import Told
 from infra.settings import Settings
 from infra.supervisor import Supervisor
@@ -225,7 +225,7 @@ class Session:
             "commands": summary.commands(view),
             "outcomes": dict(view.outcomes),
             "job": None if job is None else summary.job_of(job),
-            "ledger": None if job is None else account(job.events, JOB, self._policy),
+            "ledger": None if job is None else account_from(job.told.folds(), self._policy),
             "restarted": {name: count for name in self._supervisor.names if (count := self._supervisor.restarts(name))},
             "timeline_s": {name: round(at, 2) for name, at in self._timeline.items()},
             "logs": str(self._logs),

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from infra.observer.account import account
+from infra.observer.account import account_from
 from infra.observer.reader import LogState
 from infra.observer.view import View
 from models.policy_settings import PolicySettings
@@ -85,8 +85,8 @@ class Feed:
         if self._accounted is not None and now - self._accounted < LEDGER_S:
             return
         self._accounted = now
-        told = self._watched.look(lambda view: {name: list(job.events) for name, job in view.jobs.items()})
-        self._ledgers = {name: account(events, name, self._policy) for name, events in told.items()}
+        told = self._watched.look(View.accounts)
+        self._ledgers = {name: account_from(folds, self._policy) for name, folds in told.items()}
 
     def _log(self) -> dict[str, Any]:
         state = self._watched.state()

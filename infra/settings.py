@@ -141,6 +141,32 @@ class Web(Section):
     port: Port = 8088
 
 
+class Metrics(Section):
+    """Where a process tells Prometheus of itself (``port`` 0: nowhere), and when a worker is no longer ready."""
+
+    host: Annotated[str, StringConstraints(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    stale_s: Positive = 15
+    stall_s: NotNegative = 120
+
+
+class Logs(Section):
+    """What a process says on stderr: lines of JSON unless that is a terminal, from this level on."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Alerts(Section):
+    """Where alerts are sent (a URL that may hold a secret: it is never said), how often, and how many a minute."""
+
+    webhook: str = ""
+    repeat_s: Positive = 14_400
+    per_minute: Count = 30
+    runbooks: str = "docs/runbooks"
+    directory: Path | None = None
+
+
 class Influx(Section):
     """Which InfluxDB 2, where the file with its token lies, and how much waits on disk while it is away."""
 
@@ -166,6 +192,9 @@ class Settings(Section):
     signing: Signing = Signing()
     web: Web = Web()
     influx: Influx = Influx()
+    metrics: Metrics = Metrics()
+    logs: Logs = Logs()
+    alerts: Alerts = Alerts()
 
 
 def load(config: Path | None, assignments: Sequence[str] = (), brokers: str | None = None) -> Settings:

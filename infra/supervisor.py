@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from infra.logs import message_of
+
 PAUSE_S_MIN = 0.25
 PAUSE_S_MAX = 8.0
 #: A part that lived this long before it died starts again with the shortest pause.
@@ -314,7 +316,7 @@ def last_line(log: Path) -> str:
             lines = text.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((message_of(line.strip()) for line in reversed(lines) if line.strip()), "")
 
 
 def _bind(parent: int, nice: int) -> Callable[[], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from infra import clock
+from infra.logs import complain
 from infra.settings import Settings
 
 #: The readers of schemas and inventory stay open for the life of a worker; 50 ms is soon enough for them.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connectors.signing import FileSealer, Keyring
+    from infra.metrics.written import Written
     from models.foresight import Fetch, Foresight
     from models.incident import IncidentSettings
     from models.mlp import Predictor
@@ -139,8 +140,11 @@ def command_sealer(settings: Settings) -> FileSealer | None:
     return FileSealer(key_files(settings), log.warning)
 
 
-def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None) -> faust.App:
-    """The Faust app of a worker on these brokers, with the artefact that the settings name; ``sealer`` signs."""
+def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None, written: Written) -> faust.App:
+    """The Faust app of a worker on these brokers, with the artefact that the settings name.
+
+    ``sealer`` signs its commands; ``written`` counts what goes by.
+    """
     from connectors.kafka import topics
     from connectors.kafka.log import open_reader
     from connectors.kafka.schemas import SchemaTable
@@ -162,8 +166,8 @@ def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None) -> f
         ),
         WorkerParts(
             stages=(
-                assess_stage(schemas, foresight, incident_settings(settings), fetching(brokers)),
-                decide_stage(policy_settings(settings), sealer),
+                assess_stage(schemas, foresight, incident_settings(settings), fetching(brokers), written.assessed),
+                decide_stage(policy_settings(settings), sealer, written.decided, written.observed),
             ),
             owner=lambda lanes: Owner(lanes, open_reader(brokers, fetch_wait_ms=LASTING_FETCH_WAIT_MS)),
             now=clock.now,
@@ -175,5 +179,5 @@ def worker_app(settings: Settings, brokers: str, sealer: FileSealer | None) -> f
 
 def end_at_once(why: str) -> None:
     """End this process without another word to the log: what the worker holds is restored by the next one."""
-    print(f"forestall: the worker cannot go on: {why}", file=sys.stderr, flush=True)
+    complain(f"the worker cannot go on: {why}")
     os._exit(1)

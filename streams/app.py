@@ -64,6 +64,7 @@ def consumer_settings(settings: WorkerSettings) -> Mapping[str, Any]:
         "fetch.queue.backoff.ms": 5,
         "queued.min.messages": 100_000,
         "partition.assignment.strategy": "range",
+        "logger": logging.getLogger("rdkafka"),
     }
 
 
@@ -85,7 +86,13 @@ def build_app(settings: WorkerSettings, parts: WorkerParts) -> faust.App:
         broker_session_timeout=SESSION_S,
     )
     lanes = Lanes(
-        parts.stages, settings.brokers, settings.snapshot_topic, settings.snapshot_s, parts.monotonic, parts.fail
+        parts.stages,
+        settings.brokers,
+        settings.snapshot_topic,
+        settings.snapshot_s,
+        parts.monotonic,
+        parts.fail,
+        parts.now if settings.live_ticks else None,
     )
     app.restorer = lanes
     app.consumer_settings = consumer_settings(settings)
@@ -139,9 +146,10 @@ def _add_task(app: faust.App, name: str, fail: Callable[[str], None], work: Call
     app.task(guarded)
 
 
-def run(app: faust.App, *, loglevel: str = "warning") -> None:
-    """Run a worker until it is told to stop; returns when every part has ended."""
+def run(app: faust.App) -> None:
+    """Run a worker until it is told to stop; returns when every part has ended. What it logs goes where all does."""
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, loop=loop, quiet=True)
+    worker = faust.Worker(app, redirect_stdouts=False, loop=loop, quiet=True, override_logging=False)
+    worker.spinner = None  # its control characters would stand between the lines of a log
     worker.execute_from_commandline()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from connectors.kafka.publisher import Outgoing
 from streams.batch import Batch
@@ -33,6 +33,8 @@ class Ordered:
 
 
 Output = Ordered | Outgoing
+#: Told what a lane writes: its ordered outputs, then its repeatable ones.
+Heard = Callable[[Sequence[Ordered], Sequence[Outgoing]], None]
 
 
 class Fold(Protocol):
@@ -70,7 +72,8 @@ class Stage:
 
     ``restore`` makes the fold of a partition from a snapshot's bytes, or afresh from None. ``place_of`` reads from an
     output's value where it stands, or None for a record that is not the stage's. ``seal`` signs the ordered outputs as
-    they are written; the fold knows nothing of it.
+    they are written; the fold knows nothing of it. ``told_at`` gives the source times (Unix s) of what the fold's last
+    batch put out live, for the delays; ``heard`` is told what is written, before it is sealed.
     """
 
     source: str
@@ -78,3 +81,5 @@ class Stage:
     restore: Callable[[int, bytes | None], Fold]
     place_of: Callable[[bytes], Place | None]
     seal: Sealer | None = None
+    told_at: Callable[[Any], Sequence[float]] | None = None
+    heard: Heard | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ from connectors.kafka.publisher import Outgoing, Publisher
 from connectors.kafka.snapshots import Snapshot, read_newest, slices
 from streams.batch import Batch, Partition
 from streams.fold import Fold, Ordered, Place, Stage
+from streams.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -109,16 +111,26 @@ class Lane:
     ----------
     snapshot_topic : where snapshots go.
     now : monotonic seconds at which the lane starts; its first snapshot is due an interval later.
+    wall : Unix seconds, against which delays are measured; None where source times are not of now.
     """
 
     def __init__(
-        self, stage: Stage, number: int, restored: Restored, publisher: Publisher, snapshot_topic: str, now: float
+        self,
+        stage: Stage,
+        number: int,
+        restored: Restored,
+        publisher: Publisher,
+        snapshot_topic: str,
+        now: float,
+        wall: Callable[[], float] | None = None,
     ) -> None:
         self.stage = stage
         self.source = Partition(stage.source, number)
         self.fold = restored.fold
         self.next_offset = restored.next_offset
         self.published = restored.published
+        self.tally = Tally()
+        self._wall = wall
         self._last = restored.last
         self._publisher = publisher
         self._snapshot_topic = snapshot_topic
@@ -139,12 +151,17 @@ class Lane:
             batch = batch.from_offset(self.next_offset)
         outputs = self.fold.apply(batch)
         self.next_offset = batch.next_offset
+        self.tally.batches += 1
+        self.tally.records += len(batch.values)
         self._write([o for o in outputs if isinstance(o, Ordered)], [o for o in outputs if isinstance(o, Outgoing)])
 
     def _write(self, ordered: list[Ordered], repeatable: list[Outgoing]) -> None:
-        fresh = [(o.key, self._sealed(o.value)) for o in ordered if o.place > self.published]
+        news = [o for o in ordered if o.place > self.published]
+        fresh = [(o.key, self._sealed(o.value)) for o in news]
         if ordered:
             self.published = max(self.published, ordered[-1].place)
+        self.tally.written += len(news)
+        self.tally.repeated += len(ordered) - len(news)
         if not fresh and not repeatable:
             return
         pending = _Unconfirmed(self.next_offset, len(repeatable) + bool(fresh))
@@ -153,6 +170,10 @@ class Lane:
             self._publisher.publish_in_order(self.stage.output, self.source.number, fresh, pending.confirm)
         for outgoing in repeatable:
             self._publisher.publish(outgoing, pending.confirm)
+        if self.stage.heard is not None:
+            self.stage.heard(news, repeatable)
+        if self._wall is not None and self.stage.told_at is not None and len(news) == len(ordered):
+            self.tally.delays.note(self.stage.told_at(self.fold), self._wall())
 
     def _sealed(self, value: bytes) -> bytes:
         if self.stage.seal is None:
@@ -186,3 +207,5 @@ class Lane:
             self._publisher.publish(Outgoing(self._snapshot_topic, key, value, self.source.number))
         self._which = 1 - self._which
         self._waiting = None
+        self.tally.snapshots += 1
+        self.tally.snapshot_at, self.tally.snapshot_bytes = self._last_snapshot[1], len(snapshot.state)

@@ -19,6 +19,7 @@ class Lanes:
     snapshot_topic, snapshot_s : where snapshots go, and how often a lane takes one.
     monotonic : seconds that never go back.
     fail : ends the worker, with the reason.
+    wall : Unix seconds, for the delays; None where the source times of telemetry are not of now.
     """
 
     def __init__(
@@ -29,18 +30,23 @@ class Lanes:
         snapshot_s: float,
         monotonic: Callable[[], float],
         fail: Callable[[str], None],
+        wall: Callable[[], float] | None = None,
     ) -> None:
         self.stages = {stage.source: stage for stage in stages}
         self.publisher = Publisher(brokers, fail)
         self.fail = fail
         self._brokers, self._snapshot_topic, self._snapshot_s = brokers, snapshot_topic, snapshot_s
-        self._monotonic = monotonic
+        self._monotonic, self._wall = monotonic, wall
+        self.restoring = False
+        #: When the loop last tended the lanes, and the poller last asked the broker (monotonic s).
+        self.tended_at = self.polled_at = monotonic()
         self._lanes: dict[Partition, Lane] = {}
         self._restored: dict[Partition, Restored] = {}
 
     def restore(self, assigned: frozenset[Partition]) -> Mapping[Partition, int]:
         """Read what the partitions need that are not held already; returns the offset to read each from."""
         new = sorted(assigned - self._lanes.keys())
+        self.restoring = True
         if new:
             with reader(self._brokers) as consumer:
                 self._restored = {
@@ -56,8 +62,10 @@ class Lanes:
         for place, (p, restored) in enumerate(sorted(self._restored.items())):
             stagger = self._snapshot_s * place / len(self._restored)
             start = now - stagger
-            lanes[p] = Lane(self.stages[p.topic], p.number, restored, self.publisher, self._snapshot_topic, start)
+            stage = self.stages[p.topic]
+            lanes[p] = Lane(stage, p.number, restored, self.publisher, self._snapshot_topic, start, self._wall)
         self._lanes, self._restored = lanes, {}
+        self.restoring = False
 
     def lose(self) -> None:
         """Another worker may have gone on with these partitions: nothing here is true any more."""
@@ -66,6 +74,14 @@ class Lanes:
     def positions(self) -> Mapping[Partition, int]:
         """Next input offset of each lane."""
         return {p: lane.next_offset for p, lane in self._lanes.items()}
+
+    def held(self) -> list[Lane]:
+        """The lanes in work; may be asked for from another thread."""
+        return list(self._lanes.values())
+
+    def polled(self) -> None:
+        """The poller has asked the broker for records."""
+        self.polled_at = self._monotonic()
 
     def take(self, batch: Batch) -> None:
         """Fold a batch in its lane; one of a partition that has gone is dropped, its new owner reads it."""
@@ -76,7 +92,7 @@ class Lanes:
     def tend(self) -> None:
         """Hand out confirmations and write the snapshots that are due; called several times a second."""
         self.publisher.poll()
-        now = self._monotonic()
+        self.tended_at = now = self._monotonic()
         for lane in self._lanes.values():
             lane.snapshot(now, self._snapshot_s)
 

@@ -53,6 +53,10 @@ class Restorer(Protocol):
         """Next input offset of each lane."""
         ...
 
+    def polled(self) -> None:
+        """The polling thread has asked the broker for records."""
+        ...
+
     def fail(self, why: str) -> None:
         """The worker cannot go on."""
         ...
@@ -229,6 +233,7 @@ class _Poller(threading.Thread):
             self._ending.wait(0.005)
             return
         first = kafka.poll(POLL_S)
+        self._owner._restorer.polled()
         if first is None:
             return
         messages = [first, *kafka.consume(RECORDS_A_FETCH - 1, 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ def open_reader(brokers: str, *, fetch_wait_ms: int = 20) -> Consumer:
             "fetch.wait.max.ms": fetch_wait_ms,
             "fetch.queue.backoff.ms": 5,
             "enable.partition.eof": True,
+            "logger": logging.getLogger("rdkafka"),
         }
     )
 

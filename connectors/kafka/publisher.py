@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,7 @@ class Publisher:
                 "queue.buffering.max.kbytes": 1_048_576,
                 "message.max.bytes": 8 * 1024 * 1024,
                 "error_cb": self._on_error,
+                "logger": logging.getLogger("rdkafka"),
             }
         )
 

@@ -27,6 +27,7 @@ from infra.agent.place import Place
 from infra.agent.publisher import Publisher
 from infra.agent.rank_server import RankServer, loss_of, socket_path
 from infra.clock import monotonic, now
+from infra.metrics.reasons import refusal
 from models.command_protocol import (
     Abandon,
     CommandProtocol,
@@ -84,6 +85,24 @@ class _Settled:
 _Item = _Heard | _Said | _Settled | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a cluster agent stands, for whoever watches it.
+
+    ``outcomes`` by stage and ``refused`` by stage and reason are since it was started; ``waiting`` outcomes have not
+    reached the decision log; ``has_room`` says that commands are taken up, ``reads`` that it reads them.
+    """
+
+    outcomes: Mapping[str, int]
+    refused: Mapping[tuple[str, str], int]
+    unreadable: int
+    not_taken_up: int
+    waiting: int
+    runs: bool
+    has_room: bool
+    reads: bool
+
+
 class ClusterAgent:
     """Carries out the commands of one node that ``keyring`` trusts; :meth:`run` returns when :meth:`stop` was called.
 
@@ -102,6 +121,9 @@ class ClusterAgent:
         self._positions = Positions(place.directory / POSITIONS)
         self._effects = Effects(place, executor, self._order, lambda: self._ranks.next_life(), say)
         self._counts: Counter[str] = Counter()
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self._outside: tuple[CommandReader, Publisher] | None = None
+        self.turned_at = monotonic()
         self._not_taken_up = 0
         self._last_progress = 0.0
         self._next_look = 0.0
@@ -121,6 +143,7 @@ class ClusterAgent:
         self._publisher.tell(self._seen.pending())
         self._begin()
         reader = CommandReader(place.brokers, self._keyring, self._positions, place.life_s, self._heard, self._say)
+        self._outside = reader, self._publisher
         try:
             while not self._stopping:
                 self._turn()
@@ -145,7 +168,22 @@ class ClusterAgent:
                 return
         self._items.put(_Heard(partition, offset, judged))
 
+    def standing(self) -> Standing:
+        """How it stands; may be asked from another thread."""
+        reader, publisher = self._outside or (None, None)
+        return Standing(
+            outcomes=dict(self._counts),
+            refused=dict(self._refused),
+            unreadable=0 if reader is None else reader.unreadable,
+            not_taken_up=self._not_taken_up + self._protocol.not_taken_up,
+            waiting=0 if publisher is None else publisher.waiting,
+            runs=(record := self._executor.record) is not None and record.state == "running",
+            has_room=self._seen.has_room(),
+            reads=reader is not None and reader.ready.is_set(),
+        )
+
     def _turn(self) -> None:
+        self.turned_at = monotonic()
         with suppress(queue.Empty):
             self._take(self._items.get(timeout=max(0.0, self._next_look - monotonic())))
         if monotonic() >= self._next_look:
@@ -284,6 +322,8 @@ class ClusterAgent:
         for record in records:
             outcome = record.outcome
             self._counts[outcome.stage] += 1
+            if outcome.stage in {"rejected", "expired", "failed"}:
+                self._refused[outcome.stage, refusal(outcome.reason)] += 1
             why = f": {outcome.reason}" if outcome.reason else ""
             self._say(f"{outcome.action} {outcome.command} {outcome.stage}{why}")
 

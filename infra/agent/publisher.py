@@ -43,6 +43,11 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Lasting events that the broker has not acknowledged."""
+        return len(self._lasting)
+
     def tell(self, events: Sequence[Lasting]) -> None:
         """Publish these, in order, however long it takes."""
         with self._work:

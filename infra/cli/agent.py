@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,15 +59,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from infra.agent.executor_choice import make_executor
     from infra.agent.job_spec import load_job
     from infra.agent.node_state import hold
+    from infra.logs import set_up, speaker
 
     job = load_job(options.job_spec, options.job)
     if options.rank is not None and not 0 <= options.rank < job.world:
         raise WrongUse(f"--rank {options.rank}: {job.name} has the ranks 0 to {job.world - 1}")
     directory = _directory(options, settings)
 
-    def say(line: str) -> None:
-        with suppress(OSError):  # a log that is full must not end the agent
-            print(f"agent {options.node}: {line}", file=sys.stderr, flush=True)
+    say = speaker(set_up(settings.logs, f"agent {options.node}"), node=options.node)
 
     def executor() -> Executor:
         hold(directory, options.node)
@@ -93,6 +90,7 @@ def _work(
     from infra.agent.cluster_agent import ClusterAgent
     from infra.agent.place import Place
     from infra.cli.options import report
+    from infra.metrics.watched_agent import watched_agent
     from infra.wiring import keyring_of
     from models.agent_limits import AgentLimits
 
@@ -110,7 +108,8 @@ def _work(
     agent = ClusterAgent(place, executor(), keyring, say)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: agent.stop())
-    done = agent.run()
+    with watched_agent(settings, place.brokers, agent):
+        done = agent.run()
     report(options, done, [f"agent {options.node}: stopped; outcomes {done['outcomes']}"])
     return 0
 

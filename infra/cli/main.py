@@ -100,7 +100,9 @@ def _guarded(name: str, words: list[str]) -> int:
     try:
         return _dispatch(name, words)
     except ForestallError as fault:
-        print(f"forestall: {fault}", file=sys.stderr)
+        from infra.logs import complain
+
+        complain(str(fault))
         return fault.exit_code
     except KeyboardInterrupt:
         print("forestall: stopped", file=sys.stderr)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.errors import WrongUse
 from infra import clock
 from infra.cli.options import duration, number_of_nodes, report, speed
+from infra.logs import set_up
 
 if TYPE_CHECKING:
     from connectors.kafka.telemetry_producer import Tally, TelemetryProducer
@@ -57,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Produce until told to stop, ``--for`` is over or the recording ends."""
     _check_use(options)
+    set_up(settings.logs, "forestall produce")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it tells of each failed attempt; we tell what it means
     began, start = clock.monotonic(), clock.now()
     source = _source(options, settings, start)
@@ -238,4 +240,4 @@ def _lines(tally: Tally) -> list[str]:
 
 
 def _say(line: str) -> None:
-    print(f"forestall produce: {line}", file=sys.stderr, flush=True)
+    logging.getLogger("forestall.produce").info(line)

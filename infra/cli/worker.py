@@ -26,9 +26,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from infra.broker.locate import locate_broker
     from infra.cli.topics import lines_of, specs_of
     from infra.kept_settings import keep_settings
+    from infra.logs import set_up
+    from infra.metrics.watched_worker import watched_worker
+    from infra.metrics.written import Written
     from infra.wiring import command_sealer, worker_app
     from streams.app import run as run_app
 
+    set_up(settings.logs, "forestall worker")
     sealer = command_sealer(settings)
     with locate_broker(settings) as broker:
         with admin_client(broker.bootstrap) as client:
@@ -40,5 +44,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 "topics are missing, and nothing may be read before they are there:\n" + "\n".join(lines_of(states))
             )
         keep_settings(settings, broker.bootstrap)
-        run_app(worker_app(settings, broker.bootstrap, sealer))
+        written = Written()
+        app = worker_app(settings, broker.bootstrap, sealer, written)
+        with watched_worker(settings, broker.bootstrap, app.restorer, written):
+            run_app(app)
     return 0

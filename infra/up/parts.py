@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from connectors.signing import KeyFolder
-from infra.settings import Settings, Signing, assignments
+from infra.settings import Alerts, Settings, Signing, assignments
 from infra.supervisor import Part
 from infra.up.plan import JOB, RANKS, Plan
 
@@ -21,10 +22,21 @@ JOB_NICE = 5
 Listener = Callable[[str, str], None]
 
 
+def watched(part: Part, port: int) -> Part:
+    """A part that tells Prometheus of itself on a port of its own."""
+    words = ("--set", f"metrics.port={port}")
+    return replace(part, command=(*part.command, *words), again=None if part.again is None else (*part.again, *words))
+
+
 def command(settings: Settings, bootstrap: str, *words: str) -> tuple[str, ...]:
-    """A command of ours with this run's settings, but for the keys: each part is told of those that are its own."""
+    """A command of ours with this run's settings.
+
+    Each part is told of the keys that are its own; where alerts go is a secret, and no part of a run sends any.
+    """
     given = [
-        word for text in assignments(settings.model_copy(update={"signing": Signing()})) for word in ("--set", text)
+        word
+        for text in assignments(settings.model_copy(update={"signing": Signing(), "alerts": Alerts()}))
+        for word in ("--set", text)
     ]
     return (*_PYTHON, "infra.cli.main", *words, "--brokers", bootstrap, *given)
 

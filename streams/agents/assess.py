@@ -20,7 +20,7 @@ from models.records import Assessment, Incident
 from models.telemetry import Schema, Unreadable
 from streams.batch import Batch
 from streams.dead_letter import dead_letter
-from streams.fold import Fold, Ordered, Output, Place, Stage
+from streams.fold import Fold, Heard, Ordered, Output, Place, Stage
 
 COUNTS_KEY: Final = b"counts"
 
@@ -51,6 +51,12 @@ class AssessFold:
     def __init__(self, assessor: Assessor, decoder: FrameDecoder) -> None:
         self._assessor = assessor
         self._decoder = decoder
+        self.told_at: list[float] = []
+
+    @property
+    def assessor(self) -> Assessor:
+        """What it folds with, to be looked at."""
+        return self._assessor
 
     @property
     def loading(self) -> bool:
@@ -64,7 +70,9 @@ class AssessFold:
     def apply(self, batch: Batch) -> Sequence[Output]:
         """Decode, assess, encode."""
         records = enumerate(self._decoder.decode_batch(batch.values), batch.first)
-        return [self._encode(offset, conclusion, batch) for offset, conclusion in self._assessor.apply(records)]
+        concluded = self._assessor.apply(records)
+        self.told_at = [one.ts for _, one in concluded if type(one) is Assessment and is_live(one)]
+        return [self._encode(offset, conclusion, batch) for offset, conclusion in concluded]
 
     def _encode(self, offset: int, conclusion: Conclusion, batch: Batch) -> Output:
         if isinstance(conclusion, Incident):
@@ -78,8 +86,17 @@ class AssessFold:
         return Ordered(place, key, encode_record(conclusion))
 
 
+def is_live(told: Assessment) -> bool:
+    """Whether an assessment is of a frame that has just come: of no loaded past, and not of silence."""
+    return not told.history and told.verdict != "unknown"
+
+
 def assess_stage(
-    schemas: Mapping[str, Schema], foresight: Foresight, incidents: IncidentSettings, fetch: Fetch = nowhere
+    schemas: Mapping[str, Schema],
+    foresight: Foresight,
+    incidents: IncidentSettings,
+    fetch: Fetch = nowhere,
+    heard: Heard | None = None,
 ) -> Stage:
     """The stage from telemetry to assessments; ``fetch`` looks up the models that a partition is told of."""
 
@@ -94,4 +111,8 @@ def assess_stage(
             ) from wrong
         return AssessFold(assessor, FrameDecoder(schemas))
 
-    return Stage(topics.TELEMETRY, topics.ASSESSMENT, restore, place_of)
+    return Stage(topics.TELEMETRY, topics.ASSESSMENT, restore, place_of, told_at=_told_at, heard=heard)
+
+
+def _told_at(fold: AssessFold) -> Sequence[float]:
+    return fold.told_at

@@ -78,6 +78,7 @@ class Lanes:
     held: frozenset[Partition] = frozenset()
     said: list[str] = field(default_factory=list)
     broken: bool = False
+    polls: int = 0
 
     def restore(self, assigned: frozenset[Partition]) -> Mapping[Partition, int]:
         if self.broken:
@@ -93,6 +94,9 @@ class Lanes:
 
     def positions(self) -> Mapping[Partition, int]:
         return {}
+
+    def polled(self) -> None:
+        self.polls += 1
 
     def fail(self, why: str) -> None:
         self.said.append(why)

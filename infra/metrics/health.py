@@ -1,0 +1,37 @@
+"""Whether a process is alive and ready, as its parts say when they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+#: A process whose loop has not turned for so long is not well, whatever it does meanwhile.
+LOOP_S = 30.0
+
+#: What is lacking, and since when or why, in words; empty where nothing is.
+Lacking = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What ``/healthz`` and ``/readyz`` ask.
+
+    ``turned_s`` gives the seconds since the process's loop last turned, ``lacking`` what keeps it from being ready.
+    """
+
+    turned_s: Callable[[], float]
+    lacking: Callable[[], Lacking]
+
+    def ill(self) -> Lacking:
+        """Why the process is not well."""
+        turned_s = self.turned_s()
+        return {} if turned_s < LOOP_S else {"loop": f"has not turned for {turned_s:.0f} s"}
+
+    def unready(self) -> Lacking:
+        """Why the process is not ready."""
+        return {**self.ill(), **self.lacking()}
+
+
+def beats(last: Callable[[], float], monotonic: Callable[[], float]) -> Callable[[], float]:
+    """Seconds since what ``last`` tells (monotonic s)."""
+    return lambda: max(0.0, monotonic() - last())

@@ -103,8 +103,10 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    from infra import reference_asyncapi
     from infra.metrics import reference as metrics
 
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
     if len(sys.argv) == 1:
         metrics.write()
+        reference_asyncapi.write()

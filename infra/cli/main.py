@@ -17,7 +17,7 @@ from typing import NoReturn
 #: name → (module, what it is for in one line)
 COMMANDS = {
     "up": ("infra.cli.up", "everything on this machine: broker, telemetry, worker, training job, live page"),
-    "doctor": ("infra.cli.doctor", "check broker, topics, artefact, keys, clock and disk; name each cure"),
+    "doctor": ("infra.cli.doctor", "check broker, topics, artefact, keys, InfluxDB, clock and disk; name each cure"),
     "broker": ("infra.cli.broker", "start, stop or look at the embedded Kafka"),
     "topics": ("infra.cli.topics", "create the topics, or check them"),
     "produce": ("infra.cli.produce", "send telemetry of this host, of a folder, or of the simulated fleet"),
@@ -30,8 +30,11 @@ COMMANDS = {
     "pause": ("infra.cli.pause", "command nothing new, for one job or for all"),
     "resume": ("infra.cli.resume", "end a pause, or close the breaker"),
     "opt-out": ("infra.cli.opt_out", "have a node left alone"),
+    "backtest": ("infra.cli.backtest", "what another policy or model would have done with a log that is there"),
     "ledger": ("infra.cli.ledger", "where the time of the jobs went, what each node cost, what acting has saved"),
+    "influx": ("infra.cli.influx", "set up an InfluxDB: buckets, downsampling, dashboards, checks, tokens"),
     "web": ("infra.cli.web", "serve the live page"),
+    "sink": ("infra.cli.sink", "take the topics elsewhere: to InfluxDB"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
     "model": ("infra.cli.model", "show, verify, compare and activate model artefacts"),
     "drill": ("infra.cli.drill", "kill nodes of a real training job by script: static Young beside forestall"),

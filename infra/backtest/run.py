@@ -1,0 +1,120 @@
+"""Fold a log's partitions with a candidate beside them, and gather what is told of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from connectors.kafka.topics import EVENT
+from infra.backtest.reading import Given, read_commands, read_events
+from infra.run_log import RunLog
+from models.backtest.beside import Beside
+from models.backtest.comparison import Comparison
+from models.backtest.difference import Difference
+from models.backtest.worth import Failure
+from models.policy_settings import PolicySettings
+from models.records import Event, Tick
+
+NAME = "candidate"
+Events = Callable[[int], Iterable[tuple[int, Event]]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed:
+    """What a back-test found, over all partitions.
+
+    ``begun_at`` and ``ended_at`` are the first and the last tick of the present (source time), ``begins`` the first
+    offset of each partition that has lost its beginning, ``unlike`` how many records the log's own settings do not
+    command as it holds them, ``strange`` how many commands on it cannot be read, ``events`` how many were folded,
+    ``wall_s`` how long reading and folding took.
+    """
+
+    begun_at: float = math.inf
+    ended_at: float = -math.inf
+    differences: list[Difference] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    commands: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    begins: dict[int, int] = field(default_factory=dict)
+    equal: int = 0
+    left_out: int = 0
+    unlike: int = 0
+    strange: int = 0
+    events: int = 0
+    wall_s: float = 0.0
+
+    @property
+    def span_s(self) -> float:
+        """Source time that was folded."""
+        return max(0.0, self.ended_at - self.begun_at)
+
+
+def replay(
+    log: RunLog,
+    own: PolicySettings,
+    candidate: PolicySettings,
+    *,
+    begin: float | None = None,
+    end: float | None = None,
+    events: Events | None = None,
+) -> Replayed:
+    """Fold every partition of the decision log; nothing is published.
+
+    Parameters
+    ----------
+    own, candidate : what the log was decided with, and what is tried
+    begin, end : tell of this range of source time only; the fold begins where the log does, its past is its state
+    events : the events of a partition, where they are not those of the log
+    """
+    found, began = Replayed(), time.perf_counter()
+    for partition in log.partitions(EVENT):
+        low, _ = log.bounds(EVENT, partition)
+        if low:
+            found.begins[partition] = low
+        given = read_commands(log, partition)
+        comparison = Comparison(
+            candidate,
+            partition,
+            exact=candidate == own,
+            begin=-math.inf if begin is None else begin,
+            end=math.inf if end is None else end,
+        )
+        there = read_events(log, partition) if events is None else events(partition)
+        _fold(found, Beside(own, partition, {NAME: comparison}), _until(there, end), given)
+        _gather(found, comparison)
+        found.strange += given.strange
+    found.differences.sort(key=lambda one: (one.at, one.job))
+    found.failures.sort(key=lambda one: (one.at, one.job))
+    found.wall_s = time.perf_counter() - began
+    return found
+
+
+def _fold(found: Replayed, beside: Beside, events: Iterable[tuple[int, Event]], given: Given) -> None:
+    for offset, event in events:
+        there = given.commands.get(offset, [])
+        found.unlike += list(beside.take(offset, event, there)) != there
+        found.events += 1
+        if isinstance(event, Tick) and not beside.state.loading:
+            found.begun_at, found.ended_at = min(found.begun_at, event.at), max(found.ended_at, event.at)
+
+
+def _until(events: Iterable[tuple[int, Event]], end: float | None) -> Iterator[tuple[int, Event]]:
+    """The events up to the last tick before ``end``; what a past tells is not after anything."""
+    for offset, event in events:
+        if end is not None and isinstance(event, Tick) and event.history is None and event.at > end:
+            return
+        yield offset, event
+
+
+def _gather(found: Replayed, one: Comparison) -> None:
+    found.differences += one.differences
+    found.failures += one.failures
+    found.commands += one.commands
+    found.answered.update(one.world.answered)
+    found.kept += one.world.kept
+    found.equal += one.equal
+    found.left_out += one.world.left_out

@@ -1,0 +1,64 @@
+"""``forestall backtest``: what another policy would have done with a log that is there."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from infra.cli.options import report
+from infra.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``forestall backtest``."""
+    parser.epilog = """\
+examples
+  forestall backtest                                     the last run under its own policy: no difference
+  forestall backtest --set policy.checkpoint=paper       what the paper's rate would have done otherwise
+  forestall backtest --policy candidate.toml --from 2026-11-24T10:00:00Z
+  forestall backtest --model trained.safetensors         with another model's incidents
+  forestall backtest --brokers kafka-1:9092 --json
+
+The candidate is what the workers of the log decided with, then the [policy] and [brakes] of the file, then what the
+settings set on purpose. Nothing is published."""
+    parser.add_argument("--from", dest="begin", type=instant, metavar="T", help="tell of what came from then on")
+    parser.add_argument("--to", dest="end", type=instant, metavar="T", help="and up to then (source time)")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="a TOML file with [policy] and [brakes]")
+    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Fold, and tell."""
+    from infra.backtest.candidate import candidate_policy
+    from infra.backtest.document import document, lines
+    from infra.backtest.run import replay
+    from infra.kept_settings import settings_in_use
+    from infra.run_log import run_log
+
+    with run_log(settings, options.run) as log:
+        kept = settings_in_use(log, options.end)
+        candidate = candidate_policy(kept.policy, options.policy, settings)
+        found = replay(log, kept.policy, candidate, begin=options.begin, end=options.end)
+        result = document(found, kept.policy, candidate, begin=options.begin, end=options.end, assessed=None)
+        report(options, {"run": log.run, **result}, lines(result, log.run))
+    return 0
+
+
+def instant(text: str) -> float:
+    """Return Unix seconds for a time in ISO 8601 (UTC where it names no zone), or for bare Unix seconds.
+
+    >>> instant("2026-11-24T10:00:00Z"), instant("1795514400.5")
+    (1795514400.0, 1795514400.5)
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write for example 2026-11-24T10:00:00Z, or Unix seconds"
+        ) from None
+    return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,41 @@
+"""The log's own fold, and any number of candidates beside it, over one partition of the decision log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.backtest.comparison import Comparison
+from models.decision_state import DecisionState
+from models.decisions import decide, initial_state
+from models.policy_settings import PolicySettings
+from models.records import Cause, Command, Event, NodeFate
+
+
+class Beside:
+    """Takes the events of one partition in order.
+
+    Parameters
+    ----------
+    own : PolicySettings
+        What the log was decided with; prices, hazard and earned trust are those of its fold.
+    comparisons : mapping
+        The candidates by name.
+    """
+
+    def __init__(self, own: PolicySettings, partition: int, comparisons: Mapping[str, Comparison]) -> None:
+        self.partition = partition
+        self.comparisons = dict(comparisons)
+        self.state: DecisionState = initial_state(own)
+
+    def take(self, offset: int, event: Event, given: Sequence[Command] | None = None) -> tuple[Command, ...]:
+        """Take in one record and the commands that the log holds for it; None: those that its own fold gives.
+
+        Returns what the log's own fold gives.
+        """
+        if isinstance(event, NodeFate):
+            for one in self.comparisons.values():
+                one.foresee(event, self.state)
+        self.state, own = decide(self.state, event, Cause(self.partition, offset))
+        for one in self.comparisons.values():
+            one.take(offset, event, own if given is None else given, self.state)
+        return own

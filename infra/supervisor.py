@@ -47,7 +47,8 @@ class Part:
 
     ``again`` is the command line of its later lives where they differ. One that ``listens`` has a standard input, on
     which :meth:`Supervisor.tell` puts lines. ``on_line`` receives each line of its stdout; without it stdout goes to
-    the log like stderr. ``nice`` is how far it stands back when every core is busy (0…19).
+    the log like stderr. ``nice`` is how far it stands back when every core is busy (0…19). ``ends_by`` is the signal
+    that asks it to end.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Part:
     ends: bool = False
     listens: bool = False
     nice: int = 0
+    ends_by: signal.Signals = signal.SIGTERM
     on_line: Callable[[str], None] | None = None
 
 
@@ -215,7 +217,7 @@ class _Keeper:
     def _terminate(self) -> None:
         if self.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+                os.kill(self.pid, self.part.ends_by)
 
     def _kill_group(self) -> None:
         if self._process is not None:

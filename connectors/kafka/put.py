@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -11,7 +12,9 @@ from connectors.errors import Failed, Unreachable
 WAIT_S: Final = 15.0
 
 
-def put(brokers: str, topic: str, key: bytes, value: bytes) -> tuple[int, int]:
+def put(
+    brokers: str, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
+) -> tuple[int, int]:
     """Put a record there, wait until it is safe, and return its partition and offset.
 
     Raises
@@ -40,7 +43,7 @@ def put(brokers: str, topic: str, key: bytes, value: bytes) -> tuple[int, int]:
             places.append((int(message.partition() or 0), int(message.offset() or 0)))
 
     try:
-        producer.produce(topic, key=key, value=value, on_delivery=delivered)
+        producer.produce(topic, key=key, value=value, headers=list(headers), on_delivery=delivered)
     except KafkaException as wrong:
         raise Failed(f"{topic}: {wrong.args[0].str()}") from wrong
     if producer.flush(WAIT_S + 1.0) or not (faults or places):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Any
 
 from infra import clock
@@ -16,6 +17,7 @@ examples
   forestall up --source fleet --nodes 16 --for 60s --json
   forestall up --source host --for 30s --no-job         this machine alone
   forestall up --source replay:data/smd --speed 600     recorded machines, ten minutes of theirs a second
+  forestall up --influx --for 120s                      with an InfluxDB that has the dashboards
   forestall up --brokers kafka-1:9092 --set policy.level=observe
 
 --for counts from when all parts are ready and the past is assessed. The demonstration job trains on four nodes of the
@@ -37,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="end after so long: 60s, 5m, 2h")
     parser.add_argument("--speed", type=speed, metavar="X", help="replay: its seconds a second (default 600)")
     parser.add_argument("--no-job", action="store_true", help="without the demonstration training job")
+    parser.add_argument(
+        "--influx", action="store_true", help="an InfluxDB too, with dashboards (`make influxd` builds it)"
+    )
     parser.add_argument("--run", metavar="NAME", help="go on with this run of the embedded broker, or begin it")
 
 
@@ -52,16 +57,21 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         with_job=not options.no_job,
         run=options.run,
     )
+    if options.influx:
+        from infra.influx.server import find_influxd
+
+        find_influxd()
+        plan = replace(plan, influx=True)
     from infra.up.run import run as run_plan
     from infra.up.terminal import Terminal
-    from infra.web.serve import require_loopback
+    from infra.web.access import terms_of
     from infra.wiring import command_sealer, served_predictor
 
     settings = demonstration(settings)
     served_predictor(settings)
     if settings.signing.model_fields_set:
         command_sealer(settings)
-    require_loopback(settings.web.host, settings.web.port)
+    terms_of(settings.web)
     terminal = Terminal(to_stderr=options.json, monotonic=clock.monotonic)
     if not (options.no_job or plan.with_job):
         terminal.say("job", "none: the demonstration job trains on nodes of the fleet")

@@ -21,7 +21,7 @@ class Plan:
     """A run: where its telemetry comes from, whether the demonstration job trains, and for how long.
 
     ``names`` are the nodes of the fleet, of which the first ``RANKS`` run a rank each and the next ``SPARES`` wait;
-    ``for_s`` is None for no end.
+    ``for_s`` is None for no end; ``influx`` has an InfluxDB started beside it.
     """
 
     sources: tuple[str, ...]
@@ -31,6 +31,7 @@ class Plan:
     speed: float = SPEED
     for_s: float | None = None
     run: str | None = None
+    influx: bool = False
 
     @property
     def title(self) -> str:

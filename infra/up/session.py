@@ -15,6 +15,7 @@ from infra.observer.view import Told
 from infra.settings import Settings
 from infra.supervisor import Supervisor
 from infra.up import parts, summary
+from infra.up.influx import Beside, start_beside, told_or_not
 from infra.up.narrator import sentence, worst_of
 from infra.up.place import Place
 from infra.up.plan import JOB, Plan
@@ -57,6 +58,8 @@ class Session:
         names = [f"produce-{source}" for source in plan.sources]
         self._tallies, self._producers = Tallies(names), names
         self._agents: list[str] = []
+        self._beside: Beside | None = None
+        self._influx: dict[str, Any] | None = None
 
     async def run(self) -> Ending:
         """The whole run; nothing that it started is left when it returns."""
@@ -68,9 +71,12 @@ class Session:
         try:
             self._observer.start()
             page = await self._serve()
+            if self._plan.influx:
+                self._beside = await start_beside(self._settings, self._place, self._supervisor, self._terminal)
             self._start_parts()
             failed = await self._until_ended()
             await self._drain()
+            await self._settle()
             ending = self._end(failed)
         finally:
             await self._stop(page)
@@ -208,6 +214,13 @@ class Session:
                 return
             await asyncio.sleep(LOOK_S)
 
+    async def _settle(self) -> None:
+        """With an InfluxDB: whatever writes to the topics ends, and then the sink writes what is left of them."""
+        if self._beside is None or self._place.broker.given_up.is_set():
+            return
+        await self._supervisor.stop([*self._agents, parts.WORKER], PART_STOP_S)
+        self._influx = await told_or_not(self._beside, self._terminal)
+
     def _end(self, failed: str | None) -> Ending:
         self._timeline["end"] = self._terminal.elapsed
         return Ending({**self._observer.look(self._summary), "failed": failed}, failed)
@@ -229,6 +242,7 @@ class Session:
             "restarted": {name: count for name in self._supervisor.names if (count := self._supervisor.restarts(name))},
             "timeline_s": {name: round(at, 2) for name, at in self._timeline.items()},
             "logs": str(self._logs),
+            **({"influx": self._influx} if self._plan.influx else {}),
         }
 
     async def _stop(self, page: Served | None) -> None:

@@ -71,6 +71,13 @@ def _figures(summary: dict[str, Any]) -> Table:
     orders = ", ".join(command["action"] for command in summary["commands"]) or "none"
     table.add_row("commands", orders)
     table.add_row("outcomes", ", ".join(f"{number} {stage}" for stage, number in summary["outcomes"].items()) or "none")
+    if summary.get("influx") is not None:
+        influx = summary["influx"]
+        table.add_row(
+            "influxdb",
+            f"{influx['points_written']:,} of {influx['points_expected']:,} points, {influx['lost']:,} lost, "
+            f"{len(influx['dashboards'])} dashboards; kept in {influx['folder']}",
+        )
     if summary["job"] is not None:
         job = summary["job"]
         table.add_row(

@@ -33,14 +33,17 @@ check: dev ## format, lint, types, import directions and tests: what has to hold
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@echo "running the tests in two halves side by side; each half prints when it is done, the longer in a quarter of an hour" >&2
-	@$(MAKE) --no-print-directory -j2 --output-sync=target pure real
+	@echo "running the tests in three parts side by side; each prints when it is done, the longest in a quarter of an hour" >&2
+	@$(MAKE) --no-print-directory -j3 --output-sync=target pure real faults
 
-pure: ## half of check: the rooms that compute (check runs both halves side by side)
+pure: ## a part of check: the rooms that compute (check runs its parts side by side)
 	@$(BIN)/python -m pytest tests/golden tests/property tests/sim tests/unit
 
-real: ## the other half: real brokers, processes, kills and a browser, which mostly wait
-	@$(BIN)/python -m pytest tests/agents tests/browser tests/contract tests/fault
+real: ## a part of check: real brokers, servers, processes and a browser
+	@$(BIN)/python -m pytest tests/agents tests/browser tests/contract
+
+faults: ## a part of check: what is killed, stopped, filled up and fed nonsense, which mostly waits
+	@$(BIN)/python -m pytest tests/fault
 
 format: dev ## format and fix what can be fixed
 	@$(BIN)/ruff format .

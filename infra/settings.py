@@ -135,10 +135,13 @@ class Signing(Section):
 
 
 class Web(Section):
-    """Where the live page is served."""
+    """Where the live page is served, and what any address but this machine's own needs: a token and TLS."""
 
     host: Annotated[str, StringConstraints(min_length=1)] = "127.0.0.1"
     port: Port = 8088
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
 
 class Metrics(Section):
@@ -177,6 +180,12 @@ class Influx(Section):
     outbox_mib: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 256
 
 
+class Shadow(Section):
+    """Policies that fold the decision log too and command nothing: names and TOML files, by commas."""
+
+    policies: str = ""
+
+
 class Settings(Section):
     """Everything that can be set, by section."""
 
@@ -195,6 +204,7 @@ class Settings(Section):
     metrics: Metrics = Metrics()
     logs: Logs = Logs()
     alerts: Alerts = Alerts()
+    shadow: Shadow = Shadow()
 
 
 def load(config: Path | None, assignments: Sequence[str] = (), brokers: str | None = None) -> Settings:

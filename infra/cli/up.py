@@ -62,6 +62,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
         find_influxd()
         plan = replace(plan, influx=True)
+    from infra.shadow_policies import require_candidates
     from infra.up.run import run as run_plan
     from infra.up.terminal import Terminal
     from infra.web.access import terms_of
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if settings.signing.model_fields_set:
         command_sealer(settings)
     terms_of(settings.web)
+    require_candidates(settings)
     terminal = Terminal(to_stderr=options.json, monotonic=clock.monotonic)
     if not (options.no_job or plan.with_job):
         terminal.say("job", "none: the demonstration job trains on nodes of the fleet")

@@ -31,11 +31,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Serve the page until told to stop."""
     from infra.broker.locate import locate_broker
     from infra.observer import Observer
+    from infra.shadow_policies import shadow_policies
     from infra.web.serve import require_loopback
 
     require_loopback(settings.web.host, settings.web.port)
     with locate_broker(settings) as broker:
-        observer = Observer(broker.bootstrap)
+        observer = Observer(broker.bootstrap, shadows=shadow_policies(settings, broker.bootstrap))
         observer.start()
         try:
             asyncio.run(_serve(options, settings, observer, broker.bootstrap))

@@ -14,6 +14,7 @@ from connectors.errors import Unreachable, WrongUse
 from connectors.kafka.topics import ASSESSMENT, TELEMETRY
 from infra.observer.record import LogRecord
 from infra.observer.view import COUNTS_KEY, READS, Told, View
+from models.backtest.shadow import ShadowPolicies
 from models.records import Counts
 
 ANSWER_S = 10.0
@@ -44,6 +45,8 @@ class Observer:
         Where this run begins; what is not named is read from the beginning of the log.
     heard : callable
         Called in the reader's thread with each record that says something new.
+    shadows : ShadowPolicies
+        Policies that fold the decision log too, and command nothing.
     """
 
     def __init__(
@@ -51,11 +54,12 @@ class Observer:
         brokers: str,
         begin: Mapping[tuple[str, int], int] | None = None,
         heard: Heard | None = None,
+        shadows: ShadowPolicies | None = None,
     ) -> None:
         self._brokers = brokers
         self._begin = dict(begin or {})
         self._heard = heard
-        self._view = View()
+        self._view = View(shadows)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._away = False

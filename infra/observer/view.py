@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from connectors.codecs.records import Inventory, decode_assessment, decode_command, decode_event, decode_inventory
@@ -13,6 +14,7 @@ from infra.observer.health import health_of
 from infra.observer.job import JobView
 from infra.observer.latency import Latencies
 from infra.observer.record import LogRecord
+from models.backtest.shadow import ShadowPolicies
 from models.job_account import Folds
 from models.records import (
     Assessment,
@@ -41,10 +43,12 @@ Told = Assessment | Counts | Command | Event | Inventory
 class View:
     """A fold over the records of ``READS``, in the order of each partition.
 
-    The order between topics is not fixed, so nothing here depends on it.
+    The order between topics is not fixed, so nothing here depends on it. ``shadows`` are policies that fold the
+    decision log too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shadows: ShadowPolicies | None = None) -> None:
+        self.shadows = shadows
         self.fleet = FleetView()
         self.jobs: dict[str, JobView] = {}
         self.counts: dict[int, Counts] = {}
@@ -83,7 +87,10 @@ class View:
         if record.topic == COMMAND:
             return self._command(decode_command(record.value), record)
         if record.topic == EVENT:
-            return self._event(decode_event(record.value))
+            event = decode_event(record.value)
+            if self.shadows is not None:
+                self.shadows.take(record.partition, record.offset, event)
+            return self._event(event)
         if record.topic == INVENTORY:
             told = decode_inventory(record.value)
             if isinstance(told, InventoryNode):
@@ -170,6 +177,7 @@ class View:
             "counts": self.counted(),
             "health": self.health(),
             "models": self.models(),
+            "shadow_policies": [] if self.shadows is None else [asdict(one) for one in self.shadows.compared()],
             "outcomes": dict(self.outcomes),
             "unreadable": self.unreadable,
             "latency_ms": self.latency_ms(),

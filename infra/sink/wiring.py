@@ -13,6 +13,7 @@ from infra import clock
 from infra.broker.embedded import Broker
 from infra.broker.runs import runs_directory
 from infra.settings import Settings
+from infra.shadow_policies import shadow_policies
 from infra.sink.refused import burying
 from infra.sink.service import Say, Sink
 from infra.sink.telling import READS, Telling
@@ -73,7 +74,7 @@ def open_sink(
         writer = InfluxWriter(address_of(settings), lambda: read_token(settings.influx.token_file), clock.now)
         bury = burying(brokers, settings.influx.bucket)
         sink = Sink(outbox, found, writer.post, bury, clock.monotonic, say)
-        topics = Topics(brokers, found, Telling(policy_settings(settings)))
+        topics = Topics(brokers, found, Telling(policy_settings(settings), shadow_policies(settings, brokers)))
         try:
             yield sink, topics
         finally:

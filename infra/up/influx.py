@@ -18,6 +18,7 @@ from infra.influx.api import InfluxApi
 from infra.influx.provision import Provisioned, provision
 from infra.influx.server import ORG, START_S, Server, server_at
 from infra.settings import Settings
+from infra.shadow_policies import names_of
 from infra.sink.reckoning import expected, held
 from infra.sink.wiring import begin_outbox
 from infra.supervisor import Part, Supervisor
@@ -35,12 +36,13 @@ COUNT_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A server that answers and is set up, where the sink began, and what was made there."""
+    """A server that answers and is set up, where the sink began, what was made there, and how many shadow policies."""
 
     server: Server
     made: Provisioned
     begin: dict[tuple[str, int], int]
     brokers: str
+    shadows: int
 
     @property
     def reader(self) -> InfluxApi:
@@ -49,7 +51,7 @@ class Beside:
 
     async def settled(self) -> dict[str, Any]:
         """Wait until the server holds what the topics yield, within bounds; what the summary says of it."""
-        wanted = await asyncio.to_thread(expected, self.brokers, self.begin)
+        wanted = await asyncio.to_thread(expected, self.brokers, self.begin, self.shadows)
         deadline = clock.monotonic() + WRITTEN_S
         while True:
             found = await asyncio.to_thread(held, self.reader, ORG, RAW.name)
@@ -91,7 +93,7 @@ async def start_beside(settings: Settings, place: Place, supervisor: Supervisor,
     supervisor.start(_sink(settings, place, server))
     pages = await asyncio.to_thread(server.has_pages)
     terminal.say("influxdb", f"{server.url}: {len(made.dashboards)} dashboards; {how_to_look(server, pages=pages)}")
-    return Beside(server, made, begin, place.broker.bootstrap)
+    return Beside(server, made, begin, place.broker.bootstrap, len(names_of(settings)))
 
 
 def _made(server: Server) -> Provisioned:

@@ -13,6 +13,7 @@ from infra.observer import LogRecord, Observer, View
 from infra.observer.account import account_from
 from infra.observer.view import Told
 from infra.settings import Settings
+from infra.shadow_policies import shadow_policies
 from infra.supervisor import Supervisor
 from infra.up import parts, summary
 from infra.up.influx import Beside, start_beside, told_or_not
@@ -54,7 +55,7 @@ class Session:
         self._timeline: dict[str, float] = {"broker": terminal.elapsed}
         self._live_at: float | None = None
         self._asked = asyncio.Event()
-        self._observer = Observer(place.broker.bootstrap, place.begin, self._hear)
+        self._observer = Observer(place.broker.bootstrap, place.begin, self._hear, shadow_policies(settings))
         names = [f"produce-{source}" for source in plan.sources]
         self._tallies, self._producers = Tallies(names), names
         self._agents: list[str] = []

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from models.backtest.difference import Difference, halves, paired, same
 from models.backtest.world import World, outcome_of, took
@@ -21,6 +22,15 @@ OPEN_MAX = 20
 
 
 @dataclass(slots=True)
+class Tally:
+    """One job under the candidate: commands that it gives, differences, and what these save (s)."""
+
+    commands: int = 0
+    differences: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class Comparison:
     """Folds the log's events under ``settings`` and holds what it commands against what the log holds.
 
@@ -32,6 +42,8 @@ class Comparison:
         Whether commands that differ in their numbers alone differ too: so where the policy is the log's own.
     begin, end : float
         Differences, failures and seconds outside of these source times are not told of.
+    kept_max : int or None
+        So many differences and failures are kept, the newest (None: all); ``tallies`` count each of them.
     """
 
     settings: PolicySettings
@@ -39,6 +51,8 @@ class Comparison:
     exact: bool = False
     begin: float = -math.inf
     end: float = math.inf
+    kept_max: int | None = None
+    tallies: dict[str, Tally] = field(default_factory=dict)
     commands: Counter[str] = field(default_factory=Counter)
     equal: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -67,6 +81,7 @@ class Comparison:
             would_s = loss_s(self.state.jobs.get(name), event.node, ours, log.settings)
             if was_s or would_s:
                 self.failures.append(Failure(at=event.at, job=name, node=event.node, was_s=was_s, would_s=would_s))
+                self._bound(self.failures)
 
     def take(self, offset: int, event: Event, given: Sequence[Command], log: DecisionState) -> None:
         """Take in one record, the commands that the log gave at it, and the log's own fold after it."""
@@ -101,6 +116,7 @@ class Comparison:
         if given is None:
             return
         within = self.told(given.issued_at)
+        self._tally(given.job).commands += within and would is not None
         if was is not None:
             self.commands[was.action] += within
             self.world.hand_over(was, would)
@@ -126,6 +142,8 @@ class Comparison:
             self._note(half)
             return
         waiting.remove(other)
+        if self.told(other.at):
+            self._tally(other.job).seconds -= other.price_s
         other.was, other.would, other.price_s = other.was or half.was, other.would or half.would, 0.0
         self._newest[half.job] = other
         if other.was is not None and other.would is not None:
@@ -134,7 +152,18 @@ class Comparison:
     def _note(self, difference: Difference) -> None:
         self._newest[difference.job] = difference
         if self.told(difference.at):
+            tally = self._tally(difference.job)
+            tally.differences += 1
+            tally.seconds += difference.price_s
             self.differences.append(difference)
+            self._bound(self.differences)
+
+    def _tally(self, job: str) -> Tally:
+        return self.tallies.setdefault(job, Tally())
+
+    def _bound(self, kept: list[Any]) -> None:
+        if self.kept_max is not None:
+            del kept[: -self.kept_max]
 
     def _go_on_from(self, was: Command, would: Command) -> None:
         """A job that goes back does so to the checkpoint that each has: its steps count from there."""
@@ -142,10 +171,16 @@ class Comparison:
             self.world.shift[was.job] = would.step - was.step
 
     def _expose(self, at: float, log: DecisionState) -> None:
-        """A tick: what lay unsaved under each since the one before counts to the job's newest difference."""
-        passed_s, self._now = 0.0 if self._now is None else at - self._now, at
+        """A tick: what lay unsaved under each since the one before counts to the job's newest difference.
+
+        Of a time without ticks no more counts than a job may be silent and still be taken to make progress.
+        """
+        passed_s = 0.0 if self._now is None else min(at - self._now, log.settings.stalled_after_s)
+        self._now = at
         if not self.told(at):
             return
         for name, difference in self._newest.items():
             ours, theirs = log.jobs.get(name, Job(name=name)), self.state.jobs.get(name, Job(name=name))
-            difference.exposed_s += exposure_s(ours, theirs, log.settings, at, passed_s)
+            exposed_s = exposure_s(ours, theirs, log.settings, at, passed_s)
+            difference.exposed_s += exposed_s
+            self._tally(name).seconds += exposed_s

@@ -25,12 +25,24 @@ Ids stand in the summary of `forestall up`, on the live page, and in `forestall 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Explain; 1 when a replay gives something else."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     from infra.explain.document import explanation
     from infra.explain.lines import lines
     from infra.models_in_use import ModelsInUse
     from infra.run_log import run_log
 
-    with run_log(settings, options.run) as log:
-        told = explanation(log, options.id, replay=options.replay, models=ModelsInUse(settings, log.bootstrap))
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    with run_log(settings, options.run) as log, Progress(console=console, transient=True, disable=quiet) as progress:
+        task = progress.add_task("telemetry", total=None)
+        told = explanation(
+            log,
+            options.id,
+            replay=options.replay,
+            models=ModelsInUse(settings, log.bootstrap),
+            told=lambda done, whole: progress.update(task, completed=done, total=whole),
+        )
     report(options, told, lines(told))
     return 1 if told["replay"] is not None and told["replay"]["equal"] is False else 0

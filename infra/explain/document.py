@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from connectors.errors import WrongUse
 from infra.explain.claim import claim
 from infra.explain.deciding import Decided, fold_to
 from infra.explain.epochs import Epochs, NotOnLog
 from infra.explain.finding import CommandOnLog, IncidentOnLog, commands_on, find, incidents_on
 from infra.explain.replaying import Compared, compare_assessment, compare_command, compare_incidents, replayed
 from infra.explain.subject import Subject, most_suspect, telemetry_of
-from infra.explain.watching import Seen, Watching
+from infra.explain.watching import Seen, Told, Watching, quiet
 from infra.models_in_use import ModelsInUse
 from infra.run_log import RunLog
 from infra.settings import Settings
@@ -37,6 +38,7 @@ class _Work:
     log: RunLog
     epochs: Epochs
     models: ModelsInUse
+    told: Told
     records: list[IncidentOnLog] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     decided: Decided | None = None
@@ -44,7 +46,9 @@ class _Work:
     seen: Seen | None = None
 
 
-def explanation(log: RunLog, id: str, *, replay: bool, models: ModelsInUse | None = None) -> dict[str, Any]:
+def explanation(
+    log: RunLog, id: str, *, replay: bool, models: ModelsInUse | None = None, told: Told = quiet
+) -> dict[str, Any]:
     """Why a command was given, or an incident opened, from the log alone.
 
     Parameters
@@ -53,29 +57,30 @@ def explanation(log: RunLog, id: str, *, replay: bool, models: ModelsInUse | Non
     id : of a command, an incident, or one record of an incident.
     replay : whether to say if all of it comes out again as it stands on the log.
     models : where predictors are looked up; by default those that forestall ships, and those on the log.
+    told : is told how far the telemetry is read.
 
     Raises
     ------
     WrongUse
-        There is nothing of that id; or settings or model of then are nowhere to be had.
+        There is nothing of that id, or no worker has told its settings.
     """
     found = find(log, id)
-    work = _Work(log, Epochs(log), models or ModelsInUse(Settings(), log.bootstrap))
+    work = _Work(log, Epochs(log), models or ModelsInUse(Settings(), log.bootstrap), told)
     if isinstance(found, CommandOnLog):
-        told, compared = _of_command(work, found)
+        whole, compared = _of_command(work, found)
     else:
-        told, compared = _of_incident(work, found)
+        whole, compared = _of_incident(work, found)
     seen = work.seen
     subject = work.subject
-    told |= dict(_NOTHING) if seen is None or seen.shown is None else claim(seen.node, seen.shown)
+    whole |= dict(_NOTHING) if seen is None or seen.shown is None else claim(seen.node, seen.shown)
     if replay and seen is not None:
         compared = [*compare_assessment(log, seen), *compare_incidents(work.records, seen), *compared]
-    told |= {
+    whole |= {
         "subject": None if subject is None else asdict(subject),
         "missing": work.missing,
         "replay": replayed(compared, work.missing) if replay else None,
     }
-    return {name: told[name] for name in _ORDER}
+    return {name: whole[name] for name in _ORDER}
 
 
 def _of_command(work: _Work, found: CommandOnLog) -> tuple[dict[str, Any], list[Compared]]:
@@ -138,7 +143,8 @@ def _subject(work: _Work, found: CommandOnLog) -> Subject | None:
         return Subject(node, *place, f"the incident on {node} that the command answers rests on this frame")
     if work.decided is None:
         return None
-    return most_suspect(work.log, work.decided.running, command.issued_at, found.appended)
+    because = "no incident is named" if command.incident is None else "its incident names no telemetry"
+    return most_suspect(work.log, work.decided.running, command.issued_at, found.appended, because)
 
 
 def _of_incident(work: _Work, found: IncidentOnLog) -> tuple[dict[str, Any], list[Compared]]:
@@ -178,10 +184,10 @@ def _watch(work: _Work) -> None:
         return
     ends = [telemetry_of(one.incident.evidence) for one in work.records]
     until = max([subject.offset, *(end[1] for end in ends if end is not None and end[0] == subject.partition)])
-    watching = Watching(work.log, subject.partition, subject.node, work.epochs, work.models)
+    watching = Watching(work.log, subject.partition, subject.node, work.epochs, work.models, work.told)
     try:
         work.seen = watching.up_to(subject.offset, until)
-    except NotOnLog as gone:
+    except (NotOnLog, WrongUse) as gone:
         work.missing.append(str(gone))
 
 

@@ -45,10 +45,10 @@ def telemetry_of(evidence: Iterable[str]) -> tuple[int, int] | None:
     return found
 
 
-def most_suspect(log: RunLog, nodes: Iterable[str], at: float, appended: float) -> Subject | None:
+def most_suspect(log: RunLog, nodes: Iterable[str], at: float, appended: float, because: str) -> Subject | None:
     """Of some nodes the one of the highest P at source time ``at``; None where nothing is told of any.
 
-    ``appended`` is when the broker took the command (Unix seconds).
+    ``appended`` is when the broker took the command (Unix seconds), ``because`` why no node is named.
     """
     wanted, newest = frozenset(nodes), dict[str, Assessment]()
     for partition in log.partitions(ASSESSMENT):
@@ -61,7 +61,7 @@ def most_suspect(log: RunLog, nodes: Iterable[str], at: float, appended: float) 
         return None
     highest, name = max(claimed)
     cause = newest[name].cause
-    why = f"no incident is named: of the job's {len(wanted)} nodes {name} had the highest P then, {highest:.3f}"
+    why = f"{because}: of the job's {len(wanted)} nodes {name} had the highest P then, {highest:.3f}"
     return Subject(name, cause.partition, cause.offset, why)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -42,9 +42,18 @@ from models.windows import SPANS
 
 Floats = NDArray[np.float32]
 
+#: Is told how far something is: so many of so many.
+Told = Callable[[int, int], None]
+
+
+def quiet(_: int, __: int) -> None:
+    """Nobody wants to know."""
+
+
 #: The node's own ordinary state is the median of so many of its healthy frames, at least and at most.
 HEALTHY_FRAMES: Final = (30, 600)
 TRANSITIONS: Final = 10
+TELL_RECORDS: Final = 500
 #: The longest span over which features average.
 EXTREME_FRAMES: Final = max(SPANS)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:@-]+")
@@ -113,11 +122,20 @@ class Watching:
     log, partition : the telemetry.
     node : whose frames are taken.
     epochs, models : the settings and models that the worker used.
+    told : is told how many records of how many are read.
     """
 
-    def __init__(self, log: RunLog, partition: int, node: str, epochs: Epochs, models: ModelsInUse) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        partition: int,
+        node: str,
+        epochs: Epochs,
+        models: ModelsInUse,
+        told: Told = quiet,
+    ) -> None:
         self._log, self._partition, self._node = log, partition, node
-        self._epochs, self._models = epochs, models
+        self._epochs, self._models, self._tell = epochs, models, told
         self._used: Floats | None = None
         self._watch = TransitionWatch()
         self._healthy: deque[Floats] = deque(maxlen=HEALTHY_FRAMES[1])
@@ -168,7 +186,9 @@ class Watching:
     def _records(self, start: int, until: int) -> Iterator[tuple[int, float, Telemetry]]:
         with reader(self._log.bootstrap) as consumer:
             decoder = FrameDecoder(SchemaTable(consumer, clock.monotonic))
-            for message in self._log.records(TELEMETRY, self._partition, start, until + 1):
+            for count, message in enumerate(self._log.records(TELEMETRY, self._partition, start, until + 1)):
+                if count % TELL_RECORDS == 0:
+                    self._tell(count, until + 1 - start)
                 record = self._mine(message, decoder)
                 if record is not None:
                     yield int(message.offset() or 0), appended(message), record

@@ -45,11 +45,15 @@ class Alternative:
 def alternatives(
     past: bytes, settings: PolicySettings, events: Sequence[tuple[Cause, Event]], asked: Asked
 ) -> list[Alternative]:
-    """Fold ``events`` on from ``past`` under each policy but the one in use (``settings``)."""
+    """Fold ``events`` on from ``past`` under each policy but the one in use (``settings``).
+
+    Where the events end before an alternative has settled, it is told for how long it was heard.
+    """
+    heard_s = min(SETTLE_S, max((event.at for _, event in events), default=asked.at) - asked.at)
     found = []
     for kind, name, other in _others(settings):
-        commands = list(_commands(past, other, events, asked.job))
-        found.append(_told(name, kind, commands, asked))
+        answers = [one for one in _commands(past, other, events, asked.job) if _answers(one, asked)]
+        found.append(_told(name, kind, answers, asked, heard_s))
     return found
 
 
@@ -72,16 +76,18 @@ def _commands(
 
 
 def _told(
-    name: str, kind: Literal["checkpoint", "migration"], commands: Sequence[Command], asked: Asked
+    name: str,
+    kind: Literal["checkpoint", "migration"],
+    answers: Sequence[Command],
+    asked: Asked,
+    heard_s: float,
 ) -> Alternative:
-    answers = [command for command in commands if _answers(command, asked)]
     if not answers:
         what = "no command about it" if asked.action is None else f"no {asked.action}"
-        return Alternative(name, kind, f"{what} within {SETTLE_S:.0f} s", None)
-    seconds = answers[0].issued_at - asked.at
-    if asked.action is None:
-        return Alternative(name, kind, "; ".join(f"{_what(one)} {_when(one, asked)}" for one in answers), seconds)
-    return Alternative(name, kind, f"{_what(answers[0])} {_when(answers[0], asked)}", seconds)
+        return Alternative(name, kind, f"{what} within {heard_s:.0f} s", None)
+    told = answers if asked.action is None else answers[:1]
+    would = "; ".join(f"{_what(one)} {_when(one, asked)}" for one in told)
+    return Alternative(name, kind, would, answers[0].issued_at - asked.at)
 
 
 def _answers(command: Command, asked: Asked) -> bool:

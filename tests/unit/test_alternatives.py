@@ -112,6 +112,13 @@ def test_of_an_incident_all_that_would_come_of_it_is_told() -> None:
     assert told["migration", "never"].would == "no command about it within 60 s"
 
 
+def test_where_the_log_ends_earlier_an_alternative_is_heard_for_so_long_only() -> None:
+    fork, commands = suspected(trained())
+    migrate = next(one for one in commands if one.action == "MIGRATE")
+    fork.story.events = [event for event in fork.story.events if event.at <= migrate.issued_at + 7.5]
+    assert fork.told(asked_of(migrate))["migration", "never"].would == "no MIGRATE within 7 s"
+
+
 def test_the_past_is_left_as_it_was_and_asking_twice_tells_the_same() -> None:
     fork, commands = suspected(trained())
     asked = asked_of(commands[0])

@@ -16,7 +16,7 @@ from models.foresight import Choices
 from models.incident import Latch
 from models.limits import MARKOV_STATES, MARKOV_WINDOW, WINDOW_FRAMES
 
-FORMAT = 5
+FORMAT = 6
 _SHAPE = [WINDOW_FRAMES, MARKOV_STATES, MARKOV_WINDOW]
 
 

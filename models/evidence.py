@@ -6,6 +6,9 @@ a frame in which several metrics jump away from all of them begins a new one. A 
 once that is known to be ordinary, by having come several times or by being another state of nearly all metrics; until
 then it counts against the nearest that is. So a fault, which is neither, is not explained away.
 
+**Warmth** comes after what causes it: temperatures and fans are held against a level that goes after the centre of the
+frame's regime as slowly as, of a few lags, fits the node best.
+
 **Deviations** are in the node's own usual sizes, and averaged over several spans of frames. **Events** of counters
 that mostly stand still are counted with several memories.
 
@@ -40,7 +43,12 @@ ANOTHER_STATE: Final = np.float32(0.4)  # share of the metrics that are far off 
 CENTRE_MEMORY: Final = np.float32(240.0)
 SCALE_MEMORY: Final = np.float32(1_440.0)
 SCALE_FRAMES: Final = np.float32(30.0)
-SCALES: Final = (np.float32(0.03), np.float32(4.0))
+SCALES: Final = (np.float32(0.03), np.float32(40.0))
+#: Once off by so much on average over so many frames, a metric has gone elsewhere for good, or its centre was wrong
+#: from the start: it follows quickly.
+ASTRAY: Final = np.float32(2.5)
+ASTRAY_FRAMES: Final = np.float32(120.0)
+ASTRAY_SHARE: Final = np.float32(0.03)
 HUBER: Final = np.float32(3.0)
 #: What warms with the room is told from it: by the slope of their deviations where the room's is more than this, once
 #: the node is so long in its usual state; a slope of nought counts as much as so many squared deviations.
@@ -49,6 +57,13 @@ WARM: Final = np.float32(3.0)
 STEADY_FRAMES: Final = np.float32(45.0)
 SLOPE_PRIOR: Final = np.float32(20.0)
 WARM_MAX: Final = np.float32(60.0)
+#: Frames that warmth may lag behind; which of them is told by its misfit while the level moves, and until then the
+#: third is taken. A regime's level of what warms is known when it has been seen so long.
+LAGS: Final = (1, 3, 10, 30)
+LAG_UNTOLD: Final = np.array([4.0, 2.0, 0.0, 4.0], np.float32)
+MISFIT_KEPT: Final = np.float32(0.999)
+MISFIT_MAX: Final = np.float32(8.0)
+SETTLED_FRAMES: Final = np.float32(60.0)
 ABS_TO_SD: Final = np.float32(1.2533)
 Z_MAX: Final = np.float32(8.0)
 LONGEST: Final = np.float32(500.0)
@@ -80,6 +95,9 @@ BLANK: Final[dict[str, tuple[str, Any, Any]]] = {
     "last": ("metric", np.nan, np.float32),
     "averages": ("averages", 0.0, np.float32),
     "events": ("events", 0.0, np.float32),
+    "astray": ("metric", 0.0, np.float32),  # the deviation from the regime's centre, averaged
+    "level": ("lags", np.nan, np.float32),  # of what warms, for each lag
+    "misfit": ("lag", 0.0, np.float32),
     "warmed": ("metric", 0.0, np.float32),  # products of its deviation and the room's
     "warmth": ("node", 0.0, np.float32),  # squares of the room's
     "steady": ("node", 0.0, np.float32),  # frames since the node was in another state
@@ -114,7 +132,7 @@ class Gathered:
         """Go on with a row of another, whose metrics are the ``columns`` of this one."""
         for name, array in self.state.items():
             kind, learned = BLANK[name][0], other.state[name][other_row]
-            if kind in {"node", "regime", "gone"}:
+            if kind in {"node", "regime", "gone", "lag"}:
                 array[row] = learned
             elif kind == "regimes":
                 array[row][:, columns] = learned
@@ -153,10 +171,15 @@ class Gathered:
         regime = self._enter(rows, x, gauged, excess, known, beyond)
         ordinary = self._ordinary(rows)
         nearest = np.where(ordinary, excess, np.float32(np.inf)).argmin(axis=1)
-        against = off[each, nearest]
+        against, main = off[each, nearest], frames.argmax(axis=1)
+        if len(columns.warming):
+            level = self._follow(rows, x, gauged, nearest, columns)
+            against[:, columns.warming] = np.where(gauged, x, np.float32(0.0))[:, columns.warming] - level
+        against *= gauged
         held = (beyond[each, nearest] > ANOTHER_STATE) | ~(frames[each, nearest] >= KNOWN_FRAMES)
-        self._settle(rows, regime, x, gauged)
+        self._settle(rows, regime, np.where((regime == nearest)[:, None], against, np.nan), x, gauged, columns)
         live = gauged & ~held[:, None]
+        live[:, columns.warming] &= ((frames[each, nearest] >= SETTLED_FRAMES) | (nearest == main))[:, None]
         z = against / scale
         if len(columns.room) and len(columns.warming):
             away = held | (beyond[each, state["frames"][rows].argmax(axis=1)] > ANOTHER_STATE)
@@ -206,15 +229,39 @@ class Gathered:
         found: Flags = usual | (np.arange(REGIMES) == frames.argmax(axis=1)[:, None])
         return found
 
-    def _settle(self, rows: Index, regime: Index, x: Floats, gauged: Flags) -> None:
-        """Let the centre of the frame's regime follow it."""
+    def _follow(self, rows: Index, x: Floats, gauged: Flags, nearest: Index, columns: Columns) -> Floats:
+        """The level of what warms ``(rows, warming)``, which goes after the centre of the frame's regime."""
+        state, at, place = self.state, columns.warming, (rows[:, None], columns.warming)
+        goal, scale = state["centre"][rows, nearest][:, at], state["scale"][place]
+        level = state["level"][place]
+        level = np.where(np.isnan(level), goal[..., None], level)
+        level += _LAG_SHARES * (goal[..., None] - level)
+        state["level"][place] = level
+        miss = np.minimum(np.abs(x[:, at][..., None] - level) / scale[..., None], MISFIT_MAX)
+        settled = state["frames"][rows, nearest] >= SETTLED_FRAMES
+        moving = (np.abs(level[..., 0] - level[..., -1]) > FAR * scale) & gauged[:, at] & settled[:, None]
+        misfit = MISFIT_KEPT * state["misfit"][rows] + np.where(moving[..., None], miss, np.float32(0.0)).sum(axis=1)
+        state["misfit"][rows] = misfit
+        found: Floats = level[np.arange(len(rows)), :, (misfit + LAG_UNTOLD).argmin(axis=1)]
+        return found
+
+    def _settle(self, rows: Index, regime: Index, against: Floats, x: Floats, gauged: Flags, columns: Columns) -> None:
+        """Let the centre of the frame's regime follow it; ``against`` is NaN where another regime was held against."""
         state = self.state
         frames = state["frames"][rows, regime] + gauged.any(axis=1)
         state["frames"][rows, regime] = frames
-        scale, centre = state["scale"][rows], state["centre"][rows, regime]
-        share = np.maximum(np.float32(1.0) / CENTRE_MEMORY, np.float32(1.0) / np.maximum(frames, np.float32(1.0)))
-        step = np.where(gauged, np.clip(x - centre, -HUBER * scale, HUBER * scale), np.float32(0.0))
-        state["centre"][rows, regime] = centre + share[:, None] * step
+        scale, centre, settled = state["scale"][rows], state["centre"][rows, regime], frames > SETTLED_FRAMES
+        off, at = x - centre, columns.warming
+        off[:, at] = np.where(settled[:, None] & ~np.isnan(against[:, at]), against[:, at], off[:, at])
+        off = np.where(gauged, off, np.float32(0.0))
+        before = state["astray"][rows]
+        gone = np.abs(before) > ASTRAY
+        state["astray"][rows] = before + gauged * (np.clip(off / scale, -Z_MAX, Z_MAX) - before) / ASTRAY_FRAMES
+        # Twice the share of a mean: what a regime began with is soon forgotten.
+        share = np.maximum(np.float32(1.0) / CENTRE_MEMORY, np.float32(2.0) / np.maximum(frames + 1, np.float32(2.0)))
+        bound = np.where(gone | ~settled[:, None], np.float32(np.inf), HUBER * scale)
+        step = np.where(gone, ASTRAY_SHARE, share[:, None]) * np.clip(off, -bound, bound)
+        state["centre"][rows, regime] = centre + step
 
     def _tell_from_room(self, rows: Index, z: Floats, live: Flags, away: Flags, columns: Columns) -> None:
         """Take off what a warmer room explains, in place, by the slope so far; then learn it."""
@@ -293,11 +340,14 @@ def _shape(kind: str, metrics: int) -> tuple[int, ...]:
         "metric": (metrics,),
         "averages": (metrics, len(SPANS)),
         "events": (metrics, len(MEMORIES)),
+        "lags": (metrics, len(LAGS)),
+        "lag": (len(LAGS),),
     }
     return shapes[kind]
 
 
 _SHARES: Final = np.array([2.0 / (span + 1) for span in SPANS], np.float32)
+_LAG_SHARES: Final = np.array([1.0 / lag for lag in LAGS], np.float32)
 _GONE_SHARES: Final = np.array([2.0 / (span + 1) for span in GONE_SPANS], np.float32)
 _KEPT: Final = np.array([1 - 1 / memory for memory in MEMORIES], np.float32)
 if not set(EVENTFUL) <= set(SIGNALS):

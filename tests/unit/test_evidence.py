@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.cohort import Cohort, Observed
-from models.evidence import BLANK, EVIDENCE_NAMES, Columns, Gathered
+from models.evidence import BLANK, EVIDENCE_NAMES, LAGS, Columns, Gathered
 from models.features import FEATURE_NAMES, WINDOW_NAMES, columns_of
 from models.limits import RANGE_FRAMES
 from models.signals import ASPECTS, aspect_of
@@ -130,6 +130,38 @@ def test_a_hot_room_explains_what_warms_with_it_and_nothing_else() -> None:
     assert abs(seen["temperature.off8"]) < 2.5
     assert failing["temperature.off8"] > 4.0
     assert failing["room.off8"] > 6.0
+
+
+def test_warmth_that_comes_after_a_stop_is_told_from_a_fault() -> None:
+    node, warmth, highest = Node(), 1.0, 0.0
+    for step in range(1_400):
+        idle = step % 350 >= 270
+        warmth += 0.1 * ((0.0 if idle else 1.0) - warmth)
+        lag = warmth - (0.0 if idle else 1.0)
+        warm = {"gpu_temp": 32 * lag, "mem_temp": 36 * lag, "fan_rpm": 4_200 * lag}
+        seen = node.tell(warm, idle=idle)
+        if step > 1_050:
+            highest = max(highest, *(abs(seen[f"{aspect}.off3"]) for aspect in ("temperature", "fan")))
+    assert LAGS[int(node.cohort.evidence.state["misfit"][0].argmin())] == 10
+    assert highest < 4.0, "against the centre alone it would be 8"
+
+
+def test_a_centre_that_was_wrong_from_the_start_is_left_behind() -> None:
+    node = Node().learned(RANGE_FRAMES)
+    for _ in range(500):
+        seen = node.tell({"in_volts": 0.3})
+    assert abs(seen["voltage.off20"]) < 1.5
+    back = [node.tell({"in_volts": 0.3 - 0.15})["voltage.off8"] for _ in range(45)]
+    assert back[-1] < -3.0, "a fault of three quarters of an hour still shows"
+
+
+def test_a_metric_that_was_quiet_at_first_finds_its_usual_size() -> None:
+    gathered, columns = Gathered(1, 6), Columns(("room_temp", "gpu_temp", "mem_temp", "fan", "load", "volt"))
+    random, at, nothing = np.random.default_rng(3), np.array([0]), np.zeros((1, 6), np.float32)
+    for _ in range(700):
+        units = random.normal(0, [1, 1, 9, 1, 1, 1], (1, 6)).astype(np.float32)
+        gathered.advance(at, units, nothing, nothing > 0, columns)
+    assert 6.0 < gathered.state["scale"][0, 2] < 12.0
 
 
 def test_events_are_remembered_and_fade() -> None:

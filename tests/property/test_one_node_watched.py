@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -35,7 +35,7 @@ NODES, STEPS = 3, 330
 INCIDENTS = IncidentSettings(theta=0.5, open_frames=2, close_frames=4)
 #: Another model is chosen, and the worker started with other settings, at these steps.
 CHOSEN, RESTARTED = 290, 310
-LATER = IncidentSettings(theta=0.4, open_frames=1, close_frames=4)
+LATER = IncidentSettings(theta=0.02, open_frames=1, close_frames=4)
 
 
 @dataclass
@@ -92,7 +92,7 @@ def models(folder: Any) -> MemoryModels:
 
 
 def telemetry(other: str) -> list[MemoryMessage]:
-    """The disordered stream, with members, a choice of model, and a node whose name needs escapes."""
+    """The disordered stream, with members, a choice of model, a node whose name needs escapes, one that has them."""
     raws: list[tuple[bytes, float]] = [(encode_member(f"n{node}", "job", START), START) for node in range(NODES)]
     step = 0
     for what, _, value in records(NODES, STEPS, 5):
@@ -101,6 +101,8 @@ def telemetry(other: str) -> list[MemoryMessage]:
             step += 1
             strange = Frame('a"n0', START + step, step, {"gpu0.temp_c": 60.0 + step % 7})
             raws.append((encode_json_frame(strange), START + step))
+            plain = encode_json_frame(replace(strange, node="p0"))
+            raws.append((plain.replace(b'"p0"', b'"p\\u0030"') if step % 2 else plain, START + step))
         if what == "tick" and step == CHOSEN:
             choice = InventoryModel(role="shadow", digest=other, at=START + step)
             raws.append((encode_model_choice(choice), START + step))
@@ -146,7 +148,7 @@ def watch(told: tuple[MemoryLog, MemoryModels, str], node: str, offset: int, unt
     return Watching(log, 0, node, epochs, known).up_to(offset, until)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("node", ["n0", "n2", 'a"n0'])
+@pytest.mark.parametrize("node", ["n0", "n2", 'a"n0', "p0"])
 def test_one_node_alone_is_concluded_on_as_among_all(told: tuple[MemoryLog, MemoryModels, str], node: str) -> None:
     log, known, model = told
     everything = [one for several in whole(log, known, model).values() for one in several]

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check pure real format bench lab drill torch clean kills storm
+.PHONY: help setup dev run test check pure real faults format bench lab drill torch clean kills storm
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'

@@ -138,20 +138,20 @@ def ledger_point(job: str, account: Mapping[str, Any], at: float) -> str:
     """A job's account (``infra/observer/account.py``) at a time of the grid."""
     lost = account["counterfactual"]
     likely, low, high = (sum(one["total"][key] for one in lost) for key in ("likely_s", "low_s", "high_s"))
-    cost = account["cost_s"]
+    saved = account["saved"]
     fields = {
         "wall_s": account["wall_s"],
         **{f"{bucket}_s": seconds for bucket, seconds in account["buckets"].items()},
-        "waste_s": account["wall_s"] - account["buckets"]["productive"],
+        "waste_s": account["waste_s"],
         "ettr": account["ettr"],
-        "cost_s": cost,
+        "cost_s": account["cost_s"],
         "nodes_left": len(lost),
         "unforeseen_s": likely,
         "unforeseen_low_s": low,
         "unforeseen_high_s": high,
-        "saved_s": likely - cost if lost else 0.0,
-        "saved_low_s": low - cost if lost else 0.0,
-        "saved_high_s": high - cost if lost else 0.0,
+        "saved_s": saved["likely_s"],
+        "saved_low_s": saved["low_s"],
+        "saved_high_s": saved["high_s"],
     }
     return line(schema.LEDGER_POINT, {"job": job}, fields, time_ns(at, 0))
 

@@ -189,7 +189,7 @@ LEDGER_POINT: Final = Measurement(
         ),
         Field("unforeseen_low_s", "float", "its lower end", "s", always=True),
         Field("unforeseen_high_s", "float", "its upper end", "s", always=True),
-        Field("saved_s", "float", "unforeseen_s less cost_s, once a node was left; else 0", "s", always=True),
+        Field("saved_s", "float", "against static Young, likely; below 0 acting has cost more", "s", always=True),
         Field("saved_low_s", "float", "its lower end", "s", always=True),
         Field("saved_high_s", "float", "its upper end", "s", always=True),
     ),
@@ -204,7 +204,7 @@ FLEET_POINT: Final = Measurement(
         *(Field(verdict, "integer", f"nodes whose verdict is {verdict}", always=True) for verdict in VERDICT_CODES),
         Field("in_incident", "integer", "nodes with an open incident", always=True),
         Field("worst_probability", "float", "the highest fault probability of a node"),
-        Field("health", "float", "the fleet health number of these nodes; see the reference of the ledger"),
+        Field("health", "float", "fleet health number of these nodes, 0 to 100: 100 × the mean worth of a node"),
     ),
 )
 PIPELINE_POINT: Final = Measurement(

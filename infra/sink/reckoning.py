@@ -31,10 +31,11 @@ Seen = dict[str, set[Any]]
 
 @dataclass(slots=True)
 class _Jobs:
-    """What of the decision log decides when ledgers are told: a job's partition, and the span of its progress."""
+    """What of the decision log decides when ledgers are told: a job's partition, its progress, the time of the grid."""
 
     home: dict[str, int] = field(default_factory=dict)
     progress: dict[str, tuple[float, float]] = field(default_factory=dict)
+    grid: dict[int, float] = field(default_factory=dict)
 
     def begun(self, partition: int) -> list[str]:
         """The jobs of a partition that have made some progress."""
@@ -92,10 +93,8 @@ def _see_event(told: Mapping[str, Any], partition: int, counted: bool, seen: See
     kind, job = told["kind"], told.get("job")
     if kind == "tick" and not told.get("history"):
         at = told["at"] // GRID_S
-        last = seen.setdefault(f"grid {partition}", set())
-        if not last or at > max(last):
-            last.clear()
-            last.add(at)
+        if at > jobs.grid.get(partition, 0.0):
+            jobs.grid[partition] = at
             seen["ledger"].update((one, at) for one in jobs.begun(partition) if counted)
     if job is not None and kind in {"incident", "outcome", "membership", "progress", "fate"}:
         jobs.home.setdefault(job, partition)

@@ -7,31 +7,21 @@ stood on the partition before, so a sink that reads on from elsewhere makes the 
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 from connectors.codecs.records import decode_assessment, decode_command, decode_event
 from connectors.influx import points
 from connectors.influx.schema import GRID_S
 from connectors.kafka.topics import ASSESSMENT, COMMAND, EVENT
-from infra.observer.account import account
-from infra.observer.job import EVENTS_MAX
+from infra.observer.account import account_from
 from infra.observer.latency import LIVE_S_MAX
 from infra.observer.record import LogRecord
+from models.fleet_health import NodeState, State, fleet_health
+from models.job_account import JobAccount
 from models.policy_settings import PolicySettings
-from models.records import (
-    Assessment,
-    Counts,
-    Event,
-    Incident,
-    JobEvent,
-    NodeFate,
-    Outcome,
-    Progress,
-    Tick,
-    Verdict,
-)
+from models.records import Assessment, Counts, Event, Incident, JobEvent, Membership, NodeFate, Outcome, Progress, Tick
 
 #: The topics that are read, and no other.
 READS: Final = (EVENT, COMMAND, ASSESSMENT)
@@ -72,18 +62,13 @@ class Telling:
     ----------
     policy : what the ledger's estimates are made with
     shadows : candidates to tell of too
-    health : the fleet health number of nodes by verdict
     """
 
-    def __init__(
-        self,
-        policy: PolicySettings,
-        shadows: Shadows | None = None,
-        health: Callable[[Mapping[Verdict, int]], float] | None = None,
-    ) -> None:
-        self._policy, self._shadows, self._health = policy, shadows, health
+    def __init__(self, policy: PolicySettings, shadows: Shadows | None = None) -> None:
+        self._policy, self._shadows = policy, shadows
         self._nodes: dict[int, dict[str, Assessment]] = {}
-        self._jobs: dict[str, deque[Event]] = {}
+        self._out: dict[str, tuple[float, bool]] = {}
+        self._jobs: dict[str, JobAccount] = {}
         self._home: dict[str, int] = {}
         self._progress: dict[str, tuple[float, float]] = {}
         self._grid: dict[int, int] = {}
@@ -121,9 +106,15 @@ class Telling:
         fields = {
             "in_incident": sum(one.incident is not None for one in nodes.values()),
             "worst_probability": max(held, default=None),
-            "health": self._health(verdicts) if self._health is not None and nodes else None,
+            "health": fleet_health(map(self._state, nodes.values())).number,
         }
         return points.fleet_point(told, partition, verdicts, fields)
+
+    def _state(self, told: Assessment) -> NodeState:
+        """A node as the fleet health number takes it: out by the newest word of any job, else as assessed."""
+        _, out = self._out.get(told.node, (0.0, False))
+        state: State = "out" if out else told.verdict
+        return NodeState(told.node, state, told.probability)
 
     def _event(self, event: Event, record: LogRecord) -> list[str]:
         if self._shadows is not None:
@@ -139,13 +130,16 @@ class Telling:
         return []
 
     def _keep(self, event: JobEvent, partition: int) -> None:
-        """An event is its job's; the fate of a node of no job goes to each, whose ledger knows whether it matters."""
+        """An event is its job's; the fate of a node of no job goes to each, whose account knows whether it matters."""
+        if isinstance(event, Membership) or (isinstance(event, NodeFate) and event.state == "failed"):
+            out = isinstance(event, NodeFate) or event.state == "vacated"
+            self._out[event.node] = max(self._out.get(event.node, (event.at, out)), (event.at, out))
         if event.job is None:
-            for job in self._jobs if isinstance(event, NodeFate) else ():
-                self._jobs[job].append(event)
+            for account in self._jobs.values():
+                account.take(event)
             return
         self._home.setdefault(event.job, partition)
-        self._jobs.setdefault(event.job, deque(maxlen=EVENTS_MAX)).append(event)
+        self._jobs.setdefault(event.job, JobAccount(event.job)).take(event)
         if isinstance(event, Progress):
             first, last = self._progress.get(event.job, (event.at, event.at))
             self._progress[event.job] = (min(first, event.at), max(last, event.at))
@@ -158,16 +152,15 @@ class Telling:
         self._grid[partition] = grid
         at = float(grid * GRID_S)
         for job, (first, last) in self._progress.items():
-            told = self._account(job) if self._home[job] == partition and last - first > BEGUN_S else None
+            if self._home[job] != partition or last - first <= BEGUN_S:
+                continue
+            told = account_from(self._jobs[job].folds(), self._policy)
             if told is not None:
                 yield points.ledger_point(job, told, at)
         for one in self._shadows.compared() if self._shadows is not None else ():
             if self._home.get(one.job) == partition:
                 fields = {"commands": one.commands, "differences": one.differences, "seconds": one.seconds}
                 yield points.shadow_policy_point(one.job, one.policy, fields, at)
-
-    def _account(self, job: str) -> dict[str, Any] | None:
-        return account(self._jobs[job], job, self._policy)
 
 
 def delay_s(source: float, appended: float) -> float | None:

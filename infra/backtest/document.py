@@ -22,7 +22,6 @@ def document(
     *,
     begin: float | None,
     end: float | None,
-    assessed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The result as one object; times are source times in Unix seconds."""
     there = found.span_s > 0
@@ -36,7 +35,7 @@ def document(
             "level": candidate.level,
             "changed": changed(own, candidate),
         },
-        "model": assessed,
+        "model": found.anew,
         "commands": sum(found.commands.values()),
         "equal": found.equal,
         "differences": [_difference(one) for one in found.differences],
@@ -85,8 +84,12 @@ def assumptions(found: Replayed, own: PolicySettings, candidate: PolicySettings)
         )
     if found.strange:
         lines.append(f"{found.strange} records among the commands cannot be read, or are not as this build writes them")
-    if own == candidate:
+    if own == candidate and found.anew is None:
         return lines
+    if found.anew is not None and found.anew["since"] is not None:
+        lines.append(
+            f"the telemetry has lost its beginning: incidents begun before {_clock(found.anew['since'])} are as told"
+        )
     answered = ", ".join(f"{count} {action}" for action, count in sorted(found.answered.items())) or "none"
     kept = ", ".join(f"{count} of {kind}" for kind, count in sorted(found.kept.items())) or "none"
     return [
@@ -135,7 +138,7 @@ def _policy(policy: Mapping[str, Any]) -> str:
 def _model(model: Mapping[str, Any]) -> str:
     return (
         f"telemetry assessed anew by {model['digest'][:16]}: {model['frames']} frames, {model['incidents']} records of "
-        f"incidents where the log has {model['was']}"
+        f"incidents, in {model['wall_s']:.1f} s"
     )
 
 

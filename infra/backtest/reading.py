@@ -10,7 +10,7 @@ from connectors.errors import InvalidRecord
 from connectors.kafka.topics import COMMAND, EVENT
 from connectors.signing.seal import unsealed
 from infra.run_log import RunLog
-from models.records import Command, Event
+from models.records import Command, Event, Incident
 
 
 @dataclass(slots=True)
@@ -52,3 +52,19 @@ def read_events(log: RunLog, partition: int) -> Iterator[tuple[int, Event]]:
             yield int(message.offset() or 0), decode_event(message.value() or b"")
         except InvalidRecord:
             continue
+
+
+def incident_ids(log: RunLog, partition: int) -> set[str]:
+    """The ids of the incidents that a partition holds."""
+    ids = set()
+    for message in log.records(EVENT, partition):
+        raw = message.value() or b""
+        if b'"kind":"incident"' not in raw:
+            continue
+        try:
+            event = decode_event(raw)
+        except InvalidRecord:
+            continue
+        if isinstance(event, Incident):
+            ids.add(event.id)
+    return ids

@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from connectors.kafka.topics import EVENT
-from infra.backtest.reading import Given, read_commands, read_events
+from infra.backtest.assessing import assess_anew, by_partition, digest_of
+from infra.backtest.reading import Given, incident_ids, read_commands, read_events
 from infra.run_log import RunLog
+from models.backtest.anew import Told, told_anew
 from models.backtest.beside import Beside
 from models.backtest.comparison import Comparison
 from models.backtest.difference import Difference
 from models.backtest.worth import Failure
+from models.incident import IncidentSettings
 from models.policy_settings import PolicySettings
-from models.records import Event, Tick
+from models.records import Event, Incident, Tick
 
 NAME = "candidate"
-Events = Callable[[int], Iterable[tuple[int, Event]]]
+#: Incidents that another model makes, by the partition of the decision log that they belong on, and since when.
+Anew = tuple[Mapping[int, Sequence[Incident]], float]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +34,7 @@ class Replayed:
     ``begun_at`` and ``ended_at`` are the first and the last tick of the present (source time), ``begins`` the first
     offset of each partition that has lost its beginning, ``unlike`` how many records the log's own settings do not
     command as it holds them, ``strange`` how many commands on it cannot be read, ``events`` how many were folded,
-    ``wall_s`` how long reading and folding took.
+    ``wall_s`` how long reading and folding took, ``anew`` what another model made of the telemetry.
     """
 
     begun_at: float = math.inf
@@ -46,6 +51,7 @@ class Replayed:
     strange: int = 0
     events: int = 0
     wall_s: float = 0.0
+    anew: dict[str, Any] | None = None
 
     @property
     def span_s(self) -> float:
@@ -60,7 +66,7 @@ def replay(
     *,
     begin: float | None = None,
     end: float | None = None,
-    events: Events | None = None,
+    anew: Anew | None = None,
 ) -> Replayed:
     """Fold every partition of the decision log; nothing is published.
 
@@ -68,7 +74,7 @@ def replay(
     ----------
     own, candidate : what the log was decided with, and what is tried
     begin, end : tell of this range of source time only; the fold begins where the log does, its past is its state
-    events : the events of a partition, where they are not those of the log
+    anew : what another model makes of the telemetry, in place of the log's incidents
     """
     found, began = Replayed(), time.perf_counter()
     for partition in log.partitions(EVENT):
@@ -79,12 +85,12 @@ def replay(
         comparison = Comparison(
             candidate,
             partition,
-            exact=candidate == own,
+            exact=candidate == own and anew is None,
             begin=-math.inf if begin is None else begin,
             end=math.inf if end is None else end,
         )
-        there = read_events(log, partition) if events is None else events(partition)
-        _fold(found, Beside(own, partition, {NAME: comparison}), _until(there, end), given)
+        told = _told(log, partition, anew, end)
+        _fold(found, Beside(own, partition, {NAME: comparison}), told, given)
         _gather(found, comparison)
         found.strange += given.strange
     found.differences.sort(key=lambda one: (one.at, one.job))
@@ -93,10 +99,18 @@ def replay(
     return found
 
 
-def _fold(found: Replayed, beside: Beside, events: Iterable[tuple[int, Event]], given: Given) -> None:
-    for offset, event in events:
-        there = given.commands.get(offset, [])
-        found.unlike += list(beside.take(offset, event, there)) != there
+def _told(log: RunLog, partition: int, anew: Anew | None, end: float | None) -> Iterator[Told]:
+    events = _until(read_events(log, partition), end)
+    if anew is None:
+        return (Told(offset, event, event) for offset, event in events)
+    incidents, since = anew
+    return told_anew(events, incidents.get(partition, ()), incident_ids(log, partition), since)
+
+
+def _fold(found: Replayed, beside: Beside, records: Iterable[Told], given: Given) -> None:
+    for offset, event, instead in records:
+        there = given.commands.get(offset, []) if event is not None else []
+        found.unlike += list(beside.take_apart(offset, event, instead, there)) != there
         found.events += 1
         if isinstance(event, Tick) and not beside.state.loading:
             found.begun_at, found.ended_at = min(found.begun_at, event.at), max(found.ended_at, event.at)
@@ -118,3 +132,32 @@ def _gather(found: Replayed, one: Comparison) -> None:
     found.kept += one.world.kept
     found.equal += one.equal
     found.left_out += one.world.left_out
+
+
+def backtest(
+    log: RunLog,
+    own: PolicySettings,
+    candidate: PolicySettings,
+    *,
+    begin: float | None,
+    end: float | None,
+    content: bytes | None,
+    incidents: IncidentSettings,
+) -> Replayed:
+    """Replay under a candidate, with the telemetry assessed anew where there is another model (``content``)."""
+    if content is None:
+        return replay(log, own, candidate, begin=begin, end=end)
+    began = time.perf_counter()
+    assessed = assess_anew(log, content, incidents)
+    placed, since = by_partition(log, assessed)
+    spent_s = time.perf_counter() - began
+    found = replay(log, own, candidate, begin=begin, end=end, anew=(placed, since))
+    found.anew = {
+        "digest": digest_of(content),
+        "frames": sum(one.frames for one in assessed),
+        "incidents": sum(map(len, placed.values())),
+        "since": None if since == -math.inf else since,
+        "wall_s": round(spent_s, 3),
+    }
+    found.wall_s += spent_s
+    return found

@@ -25,22 +25,33 @@ settings set on purpose. Nothing is published."""
     parser.add_argument("--from", dest="begin", type=instant, metavar="T", help="tell of what came from then on")
     parser.add_argument("--to", dest="end", type=instant, metavar="T", help="and up to then (source time)")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="a TOML file with [policy] and [brakes]")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="assess the telemetry anew: an artefact, its folder, or default or eq1",
+    )
     parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Fold, and tell."""
-    from infra.backtest.candidate import candidate_policy
+    from infra.backtest.assessing import find_artefact
+    from infra.backtest.candidate import candidate_incidents, candidate_policy
     from infra.backtest.document import document, lines
-    from infra.backtest.run import replay
+    from infra.backtest.run import backtest
     from infra.kept_settings import settings_in_use
     from infra.run_log import run_log
 
+    content = None if options.model is None else find_artefact(options.model)
     with run_log(settings, options.run) as log:
         kept = settings_in_use(log, options.end)
-        candidate = candidate_policy(kept.policy, options.policy, settings)
-        found = replay(log, kept.policy, candidate, begin=options.begin, end=options.end)
-        result = document(found, kept.policy, candidate, begin=options.begin, end=options.end, assessed=None)
+        policy = candidate_policy(kept.policy, options.policy, settings)
+        incidents = candidate_incidents(kept.incidents, policy, settings)
+        found = backtest(
+            log, kept.policy, policy, begin=options.begin, end=options.end, content=content, incidents=incidents
+        )
+        result = document(found, kept.policy, policy, begin=options.begin, end=options.end)
         report(options, {"run": log.run, **result}, lines(result, log.run))
     return 0
 

@@ -32,10 +32,18 @@ class Beside:
 
         Returns what the log's own fold gives.
         """
+        return self.take_apart(offset, event, event, given)
+
+    def take_apart(
+        self, offset: int, event: Event | None, instead: Event | None, given: Sequence[Command] | None = None
+    ) -> tuple[Command, ...]:
+        """The same, where the candidates are told something else than the log; None: nothing."""
         if isinstance(event, NodeFate):
             for one in self.comparisons.values():
                 one.foresee(event, self.state)
-        self.state, own = decide(self.state, event, Cause(self.partition, offset))
+        own: tuple[Command, ...] = ()
+        if event is not None:
+            self.state, own = decide(self.state, event, Cause(self.partition, offset))
         for one in self.comparisons.values():
-            one.take(offset, event, own if given is None else given, self.state)
+            one.take(offset, instead, own if given is None else given, self.state)
         return own

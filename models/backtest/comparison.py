@@ -83,15 +83,15 @@ class Comparison:
                 self.failures.append(Failure(at=event.at, job=name, node=event.node, was_s=was_s, would_s=would_s))
                 self._bound(self.failures)
 
-    def take(self, offset: int, event: Event, given: Sequence[Command], log: DecisionState) -> None:
-        """Take in one record, the commands that the log gave at it, and the log's own fold after it."""
-        would = self._fold(offset, event, log)
+    def take(self, offset: int, event: Event | None, given: Sequence[Command], log: DecisionState) -> None:
+        """Take in one record (None: of none), the commands that the log gave at it, and its own fold after it."""
+        would = self._fold(offset, event)
         for was, twin in paired(given, would):
             self._weigh(was, twin, log)
         if isinstance(event, Tick) and (self._now is None or event.at > self._now):
             self._expose(event.at, log)
 
-    def _fold(self, offset: int, event: Event, log: DecisionState) -> list[Command]:
+    def _fold(self, offset: int, event: Event | None) -> list[Command]:
         """The candidate's commands at this record, and at the answers to earlier ones that have come by now."""
         commands: list[Command] = []
         if isinstance(event, Tick):
@@ -99,7 +99,7 @@ class Comparison:
                 outcome = outcome_of(answer, self.state.jobs.get(answer.command.job), self.settings)
                 if outcome is not None:
                     commands += self._decide(offset, outcome, len(commands))
-        seen = self.world.seen(event)
+        seen = None if event is None else self.world.seen(event)
         if self._newest and isinstance(event, Membership | NodeFate):
             self.world.kept["membership" if isinstance(event, Membership) else "fate"] += 1
         if seen is not None:

@@ -47,7 +47,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 async def _serve(options: argparse.Namespace, settings: Settings, observer: Observer, bootstrap: str) -> None:
     from infra.cli.options import report
+    from infra.metrics.health import Health, Turned, turning
+    from infra.metrics.readers import judged, lacking_of, reading
     from infra.metrics.scrape import Metrics
+    from infra.metrics.serving import Page, served
     from infra.status.replaying import replay_of
     from infra.web.feed import Feed
     from infra.web.serve import serve
@@ -59,11 +62,16 @@ async def _serve(options: argparse.Namespace, settings: Settings, observer: Obse
     about = {"title": f"the topics at {bootstrap}", "phase": ""}
     policy = policy_settings(settings)
     feed = Feed(observer, lambda: about, policy, clock.now, clock.monotonic)
+    turned = Turned(clock.monotonic)
     metrics = Metrics(observer, policy, replay_of(settings, bootstrap), clock.monotonic)
     page = await serve(feed, settings.web.host, settings.web.port, metrics.text)
     if page.moved:
         print(f"forestall: port {settings.web.port} is taken; the page is on {page.port}", file=sys.stderr)
     told = [f"the live page: {page.url} (Ctrl-C ends it); for Prometheus: {page.url}/metrics"]
     report(options, {"url": page.url, "metrics": f"{page.url}/metrics"}, told)
-    await stop.wait()
+    health = Health(
+        lambda: clock.monotonic() - turned.at, lambda: lacking_of(observer.state(), settings.metrics.stale_s)
+    )
+    with served(settings.metrics, Page("web", health, [reading(observer.state), judged(metrics.found)])):
+        await turning(stop, turned)
     await page.stop()

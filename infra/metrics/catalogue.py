@@ -28,6 +28,22 @@ class Told:
     by: tuple[Process, ...]
 
 
+#: The numbers that each diagnostic tells, where it has them.
+JUDGED_BY: Final = {
+    "probability-stuck": (
+        *("assessments", "nodes", "near_half_ratio", "median_ratio", "input_rms", "input_clipped_ratio", "gain"),
+        *("dead_units_ratio", "logit_median", "output_bias", "calibrated_span", "median_without_bias_ratio"),
+    ),
+    "recovery-slow": (
+        *("recoveries", "usual_seconds", "took_seconds", "contention_seconds", "state_lag_seconds"),
+        *("effect_seconds", "probability_ratio", "together"),
+    ),
+    "checkpoint-overhead": (
+        *("checkpoints", "window_seconds", "of_time_ratio", "cost_seconds", "interval_seconds"),
+        *("young_interval_seconds", "young_of_time_ratio", "expected_cost_seconds", "size_bytes"),
+    ),
+}
+
 CATALOGUE: Final = (
     # every process
     Told("forestall_build_info", "info", "which forestall this is: 1", ("version", "python", "process"), EVERY),
@@ -206,7 +222,18 @@ CATALOGUE: Final = (
         "gauge",
         "1 where a diagnostic holds for that cause, else 0; docs/runbooks/NAME.md says what to do",
         ("name", "job", "cause"),
-        ("web",),
+        ("web", "sink webhook"),
+    ),
+    *(
+        Told(
+            f"forestall_{diagnostic}_{number}".replace("-", "_"),
+            "gauge",
+            f"{number.replace('_', ' ')}, by which {diagnostic} is judged",
+            ("job",),
+            ("web", "sink webhook"),
+        )
+        for diagnostic, numbers in JUDGED_BY.items()
+        for number in numbers
     ),
     # sinks
     Told("forestall_spool_bytes", "gauge", "what waits on the disk to be sent on", (), ("sink influx",)),

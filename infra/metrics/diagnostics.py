@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models.diagnostics import CAUSES, Diagnosis
@@ -16,17 +16,17 @@ PREFIX = "forestall"
 def exposition(found: Sequence[Diagnosis]) -> bytes:
     """The text that Prometheus scrapes."""
     registry = CollectorRegistry()
-    registry.register(_Told(found))
+    registry.register(Judged(found))
     return generate_latest(registry)
 
 
-class _Told(Collector):
+class Judged(Collector):
     """The gauges of one look."""
 
     def __init__(self, found: Sequence[Diagnosis]) -> None:
         self._found = found
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[GaugeMetricFamily]:
         """``forestall_diagnostic`` has every cause of every diagnostic, so that none appears out of nothing."""
         holds = GaugeMetricFamily(
             f"{PREFIX}_diagnostic",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -39,6 +39,10 @@ class Scrape(Collector):
             rest += sum(counts)
             buckets.append(("+Inf" if bound is None else f"{bound:g}", float(rest)))
         family.add_metric([], buckets, sum(one.sum_s for one in told))
+
+    def extend(self, families: Iterable[Family]) -> None:
+        """Families that somebody else has made, whose names follow from what is judged."""
+        self._families |= {family.name: family for family in families}
 
     def _family(self, name: str) -> Family:
         if name not in self._families:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 #: A process whose loop has not turned for so long is not well, whatever it does meanwhile.
 LOOP_S = 30.0
+TURN_S = 1.0
 
 #: What is lacking, and since when or why, in words; empty where nothing is.
 Lacking = Mapping[str, str]
@@ -32,6 +35,21 @@ class Health:
         return {**self.ill(), **self.lacking()}
 
 
-def beats(last: Callable[[], float], monotonic: Callable[[], float]) -> Callable[[], float]:
-    """Seconds since what ``last`` tells (monotonic s)."""
-    return lambda: max(0.0, monotonic() - last())
+class Turned:
+    """When a loop last turned (monotonic s)."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self.at = monotonic()
+
+    def note(self) -> None:
+        """It turns."""
+        self.at = self._monotonic()
+
+
+async def turning(stop: asyncio.Event, turned: Turned) -> None:
+    """Wait for ``stop``, and note meanwhile that the event loop turns."""
+    while not stop.is_set():
+        turned.note()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TURN_S)

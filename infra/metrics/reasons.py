@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 #: What a refusal's words contain → its label; the first that applies. The words are those of the runbook.
@@ -26,10 +25,11 @@ _REFUSALS: Final = (
     ("after it was accepted", "too-slow"),
 )
 REFUSALS: Final = tuple(dict.fromkeys((*(label for _, label in _REFUSALS), "other")))
-_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-#: The codecs know some twenty reasons; more than this would be words of somebody else.
-_SLUGS_MAX: Final = 64
-_slugs: set[str] = set()
+#: The slugs with which the codecs say why a record cannot be read.
+DEAD_LETTERS: Final = (
+    *("bad-metrics", "bad-node", "bad-packed-frame", "bad-row", "bad-schema", "bad-time", "not-a-frame"),
+    *("not-an-object", "not-json", "unknown-kind", "unknown-schema", "unknown-version", "wrong-field", "other"),
+)
 
 
 def refusal(words: str | None) -> str:
@@ -48,7 +48,4 @@ def dead_letter(reason: bytes) -> str:
     ('not-json', 'other')
     """
     slug = reason.partition(b":")[0].decode(errors="replace")
-    if not _SLUG.fullmatch(slug) or (slug not in _slugs and len(_slugs) >= _SLUGS_MAX):
-        return "other"
-    _slugs.add(slug)
-    return slug
+    return slug if slug in DEAD_LETTERS else "other"

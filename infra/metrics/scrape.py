@@ -36,17 +36,28 @@ class Metrics:
         self._watched, self._policy, self._replay, self._monotonic = watched, policy, replay, monotonic
         self._making = threading.Lock()
         self._text = b""
+        self._found: list[Diagnosis] = []
         self._made: float | None = None
         self._replayed: tuple[float, Replayed] | None = None
 
     def text(self) -> bytes:
         """The exposition; may take a moment, so a server asks for it in a thread."""
         with self._making:
-            now = self._monotonic()
-            if self._made is None or now - self._made >= INTERVAL_S:
-                told, found = self._watched.look(self._judged)
-                self._text, self._made = exposition([predictor(told, self._looked_up), *found]), now
+            self._judge()
             return self._text
+
+    def found(self) -> list[Diagnosis]:
+        """Every diagnostic, as it was told last."""
+        with self._making:
+            self._judge()
+            return self._found
+
+    def _judge(self) -> None:
+        now = self._monotonic()
+        if self._made is None or now - self._made >= INTERVAL_S:
+            told, found = self._watched.look(self._judged)
+            self._found = [predictor(told, self._looked_up), *found]
+            self._text, self._made = exposition(self._found), now
 
     def _judged(self, view: View) -> tuple[list[Told], list[Diagnosis]]:
         return probabilities(view.fleet), jobs(view, self._policy, {})

@@ -17,14 +17,21 @@ log = logging.getLogger("forestall.worker")
 
 
 class Written:
-    """Counts since the process began; the lanes' thread adds, a scrape reads."""
+    """Counts since the process began; the lanes' thread adds, a scrape reads.
+
+    What an alert is made of begins at 0 and not with its first event, which no rate over time would see.
+    """
 
     def __init__(self) -> None:
         self.commands: Counter[str] = Counter()
         self.incidents: Counter[tuple[str, str]] = Counter()
-        self.dead_letters: Counter[tuple[str, str]] = Counter()
+        self.dead_letters: Counter[tuple[str, str]] = Counter(
+            {(topic, reason): 0 for topic in (topics.TELEMETRY, topics.EVENT) for reason in reasons.DEAD_LETTERS}
+        )
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.refusals: Counter[tuple[str, str]] = Counter()
+        self.refusals: Counter[tuple[str, str]] = Counter(
+            {(stage, reason): 0 for stage in ("rejected", "expired", "failed") for reason in reasons.REFUSALS}
+        )
 
     def assessed(self, _: Sequence[Ordered], repeatable: Sequence[Outgoing]) -> None:
         """What the assess stage writes; its assessments are too many to be looked at."""

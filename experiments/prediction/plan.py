@@ -45,7 +45,7 @@ class Plan:
     validation_steps: int = 700
     calibration_steps: int = 1_000
     test_steps: int = 2_900
-    epochs: int = 12
+    epochs: int = 8
     judging_haste: float = 1.0
 
     @property

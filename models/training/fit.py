@@ -15,11 +15,16 @@ from torch import nn
 from models.calibration import Calibration, Doubles, Labels, Platt, fit_isotonic, fit_platt, sigmoid
 from models.mlp import Layer, Predictor
 from models.training.examples import Examples
+from models.training.hinges import Pieces
 
 Form = Literal["mlp", "logistic"]
 
 #: Standard deviations at which a normalised feature is cut off, and the least that counts as one.
 CLIP: Final = 5.0
+#: The same where features are told in pieces, the last of which ends at the greatest value.
+WIDE_CLIP: Final = 100.0
+#: Each so-manieth row tells where the pieces lie.
+_BOUNDED_BY_EACH: Final = 7
 STD_MIN: Final = 1e-3
 #: A target that is a probability counts as at least this, and at most 1 less it.
 CERTAIN: Final = 1e-6
@@ -33,7 +38,9 @@ class Recipe:
     :func:`imbalance_weight`; where the parts are balanced otherwise it only blurs the very top. ``hidden`` are the
     widths of the layers in between. ``focus`` is the log odds at which probabilities that are fitted to are told apart
     best: where alarms are to open. Targets that are 0 or 1 know no such place. ``members`` networks, each from a
-    seed of its own, are made one that gives the mean of their log odds.
+    seed of its own, are made one that gives the mean of their log odds. With ``quantiles`` each feature is told in
+    pieces between them (:mod:`models.training.hinges`). ``certain``, if not 0, takes the squared error of log odds for
+    the loss, of targets that are probabilities, at least this and at most 1 less it: beyond it is all one to an alarm.
     """
 
     form: Form = "mlp"
@@ -47,6 +54,8 @@ class Recipe:
     balanced: bool = True
     focus: float = 0.0
     members: int = 1
+    quantiles: tuple[float, ...] = ()
+    certain: float = 0.0
 
 
 def fit(
@@ -67,28 +76,39 @@ def fit(
     train = parts["train"]
     mean = train.features.mean(axis=0, dtype=np.float64)
     std = np.maximum(train.features.std(axis=0, dtype=np.float64), STD_MIN)
-    normalised = {
-        name: torch.from_numpy(np.clip((parts[name].features - mean) / std, -CLIP, CLIP).astype(np.float32))
-        for name in ("train", "validation")
-    }
+    clip = WIDE_CLIP if recipe.quantiles else CLIP
+
+    def normal(part: str) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = np.clip((parts[part].features - mean) / std, -clip, clip).astype(np.float32)
+        return found
+
+    normalised = {name: torch.from_numpy(normal(name)) for name in ("train", "validation")}
+    pieces = Pieces(normalised["train"].numpy()[::_BOUNDED_BY_EACH], recipe.quantiles) if recipe.quantiles else None
     seeds = [recipe.seed + number for number in range(recipe.members)]
-    networks = [layers_of(_train(replace(recipe, seed=seed), normalised, parts, progress)) for seed in seeds]
-    raw = Predictor(layers=side_by_side_layers(networks), mean=mean, std=std, clip=CLIP, **frame)
-    return _calibrate(raw, parts["calibration"], recipe.form, frame)
+    networks = [_train(replace(recipe, seed=seed), normalised, parts, progress, pieces) for seed in seeds]
+    layers = side_by_side_layers([layers_of(network) for network in networks])
+    if pieces is not None:
+        layers = (*pieces.folded(layers[0], len(mean)), *layers[1:])
+    raw = Predictor(layers=layers, mean=mean, std=std, clip=clip, **frame)
+    held = parts["calibration"]
+    if pieces is None:
+        return _calibrate(raw, raw.logit(held.features), held, recipe.form, frame)
+    return _calibrate(raw, _together(networks, torch.from_numpy(normal("calibration"))), held, recipe.form, frame)
 
 
-def build(recipe: Recipe, features: int) -> nn.Sequential:
-    """The network in torch: one linear layer, or several with max(0, x) between."""
+def build(recipe: Recipe, features: int, pieces: Pieces | None = None) -> nn.Sequential:
+    """The network in torch: one linear layer, or several with max(0, x) between; of the pieces of features, if any."""
     torch.manual_seed(recipe.seed)
-    widths = [features, *(() if recipe.form == "logistic" else recipe.hidden)]
-    steps: list[nn.Module] = []
+    inputs = features if pieces is None else len(pieces.column)
+    widths = [inputs, *(() if recipe.form == "logistic" else recipe.hidden)]
+    steps: list[nn.Module] = [] if pieces is None else [pieces]
     for inputs, outputs in pairwise(widths):
         steps += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*steps, nn.Linear(widths[-1], 1))
 
 
 def layers_of(network: nn.Sequential) -> tuple[Layer, ...]:
-    """The linear layers of a network in float64."""
+    """The linear layers of a network in float64, without what pieces come before them."""
     return tuple(
         Layer(module.weight.detach().double().numpy().copy(), module.bias.detach().double().numpy().copy())
         for module in network
@@ -119,13 +139,12 @@ def _train(
     normalised: Mapping[str, torch.Tensor],
     parts: Mapping[str, Examples],
     progress: Callable[[int, float, float], None],
+    pieces: Pieces | None,
 ) -> nn.Sequential:
     torch.set_num_threads(1)
-    network = build(recipe, normalised["train"].shape[1])
-    labels = {name: torch.from_numpy(_about(recipe.focus, parts[name].target))[:, None] for name in normalised}
-    share = float(parts["train"].target.mean())
-    weight = imbalance_weight(share)
-    loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight if recipe.balanced else 1.0))
+    network = build(recipe, normalised["train"].shape[1], pieces)
+    labels = {name: torch.from_numpy(_aimed_at(recipe, parts[name].target))[:, None] for name in normalised}
+    loss = _loss(recipe, float(parts["train"].target.mean()))
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     slower = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: 1 - epoch / recipe.epochs)
     shuffle = torch.Generator().manual_seed(recipe.seed)
@@ -153,13 +172,29 @@ def _train(
     return network
 
 
-def _about(focus: float, target: NDArray[Any]) -> NDArray[np.float32]:
-    """Targets whose log odds count from ``focus``, which the last bias is given back when all is fitted."""
-    if not focus:
-        return target.astype(np.float32)
-    bounded = np.clip(target.astype(np.float64), CERTAIN, 1 - CERTAIN)
-    found: NDArray[np.float32] = sigmoid(np.log(bounded / (1 - bounded)) - focus).astype(np.float32)
+def _together(networks: Sequence[nn.Sequential], normalised: torch.Tensor) -> Doubles:
+    """The mean of their log odds, ``(n,)``."""
+    with torch.no_grad():
+        each = [np.concatenate([one(x).numpy()[:, 0] for x in normalised.split(8_192)]) for one in networks]
+    found: Doubles = np.mean(each, axis=0, dtype=np.float64)
     return found
+
+
+def _loss(recipe: Recipe, share: float) -> nn.Module:
+    weight = imbalance_weight(share)
+    if recipe.certain:
+        return nn.MSELoss()
+    return nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight if recipe.balanced else 1.0))
+
+
+def _aimed_at(recipe: Recipe, target: NDArray[Any]) -> NDArray[np.float32]:
+    """What is fitted to; log odds count from ``focus``, which the last bias is given back when all is fitted."""
+    if not recipe.focus and not recipe.certain:
+        return target.astype(np.float32)
+    certain = recipe.certain or CERTAIN
+    bounded = np.clip(target.astype(np.float64), certain, 1 - certain)
+    odds = np.log(bounded / (1 - bounded)) - recipe.focus
+    return (odds if recipe.certain else sigmoid(odds)).astype(np.float32)
 
 
 def imbalance_weight(share: float) -> float:
@@ -173,8 +208,7 @@ def imbalance_weight(share: float) -> float:
     return float(np.sqrt((1 - share) / share))
 
 
-def _calibrate(raw: Predictor, held: Examples, form: Form, frame: Mapping[str, Any]) -> Predictor:
-    logit = raw.logit(held.features)
+def _calibrate(raw: Predictor, logit: Doubles, held: Examples, form: Form, frame: Mapping[str, Any]) -> Predictor:
     kept = {"mean": raw.mean, "std": raw.std, "clip": raw.clip, **frame}
     if form == "mlp":
         return Predictor(layers=raw.layers, calibration=choose_calibration(logit, held), **kept)

@@ -18,9 +18,12 @@ from models.training.recording import Part
 STEPS = 320
 
 
-def predictor(names: tuple[str, ...]) -> Predictor:
+def predictor(names: tuple[str, ...], hinges: int = 0) -> Predictor:
+    """Weights at random; before them, if asked for, a layer of hinges of one feature each."""
     rng, size = np.random.default_rng(5), len(names)
-    layers = (Layer(rng.normal(size=(6, size)), rng.normal(size=6)), Layer(rng.normal(size=(1, 6)), rng.normal(size=1)))
+    first = Layer(np.eye(size)[rng.integers(0, size, hinges)], rng.normal(size=hinges))
+    inner = Layer(rng.normal(size=(6, hinges or size)), rng.normal(size=6))
+    layers = (*((first,) if hinges else ()), inner, Layer(rng.normal(size=(1, 6)), rng.normal(size=1)))
     mean, std = rng.normal(size=size), 1 + rng.random(size)
     return Predictor(layers=layers, feature_names=names, mean=mean, std=std, clip=5.0, horizon_s=60.0, window=60)
 
@@ -38,11 +41,13 @@ def test_what_is_read_is_to_the_bit_what_the_pipeline_computes() -> None:
         assert reading.tobytes() == np.ascontiguousarray(whole[:, own]).tobytes()
 
 
-def test_the_labs_quick_sums_are_the_predictors() -> None:
+@pytest.mark.parametrize("hinges", [0, 200])
+def test_the_labs_quick_sums_are_the_predictors(hinges: int) -> None:
     names = READ[::3]
     columns = np.array([READ.index(name) for name in names])
     features = np.random.default_rng(1).normal(size=(500, len(READ))).astype(np.float32)
-    quick, whole = Ours(predictor(names), columns)(features), predictor(names).probability(features[:, columns])
+    own = predictor(names, hinges)
+    quick, whole = Ours(own, columns)(features), own.probability(features[:, columns])
     assert quick == pytest.approx(whole, abs=2e-5)
 
 

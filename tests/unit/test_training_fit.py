@@ -19,7 +19,7 @@ from infra.cli.main import main  # noqa: E402
 from models.calibration import Isotonic, Platt, fit_platt  # noqa: E402
 from models.features import FEATURE_NAMES  # noqa: E402
 from models.limits import WINDOW_FRAMES  # noqa: E402
-from models.mlp import Predictor  # noqa: E402
+from models.mlp import Layer, Predictor  # noqa: E402
 from models.training.examples import Examples  # noqa: E402
 from models.training.fit import (  # noqa: E402
     Recipe,
@@ -31,6 +31,7 @@ from models.training.fit import (  # noqa: E402
     side_by_side_layers,
     torch_probability,
 )
+from models.training.hinges import Pieces  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -67,6 +68,58 @@ def test_numpy_gives_what_torch_gives(form: Any) -> None:
     features = (rng.standard_normal((500, 58)) * 3).astype(np.float32)
     assert predictor.probability(features) == pytest.approx(torch_probability(network, predictor, features), abs=1e-6)
     assert len(predictor.layers) == (2 if form == "mlp" else 1)
+
+
+def test_pieces_are_a_layer_of_the_network_that_is_served(parts: dict[str, Examples]) -> None:
+    recipe = Recipe(seed=4, hidden=(6, 5), epochs=2, members=2, quantiles=(0, 0.1, 0.5, 0.9, 1))
+    served = fit(recipe, parts, FRAME)
+    first = served.layers[0].weight
+    assert len(served.layers) == 4
+    assert ((first == 0) | (first == 1)).all()
+    assert (first.sum(axis=1) == 1).all(), "hinges of one feature each"
+    x = np.clip((parts["calibration"].features - served.mean) / served.std, -served.clip, served.clip)
+    pieces = Pieces(normalised(parts["train"], served)[::7], recipe.quantiles)
+    each = []
+    for seed in (4, 5):
+        network = build(replace(recipe, seed=seed), 3, pieces)
+        hinges, after = pieces.folded(layers_of(network)[0], 3)
+        folded = replace_layers(served, (hinges, after, *layers_of(network)[1:]))
+        told = network(torch.from_numpy(x.astype(np.float32))).detach().numpy()[:, 0]
+        assert folded.logit(parts["calibration"].features) == pytest.approx(told, abs=1e-4)
+        each.append(told)
+    assert np.std(each[0] - each[1]) > 1e-2
+
+
+def test_a_batch_does_not_change_what_pieces_give(parts: dict[str, Examples]) -> None:
+    served = fit(Recipe(seed=4, hidden=(6, 5), epochs=1, quantiles=(0, 0.5, 1)), parts, FRAME)
+    rows = parts["calibration"].features[:70]
+    assert served.probability(rows).tobytes() == b"".join(served.probability(row[None]).tobytes() for row in rows)
+
+
+def test_log_odds_are_fitted_to_beliefs_as_they_stand(parts: dict[str, Examples]) -> None:
+    def believed(one: Examples) -> Examples:
+        p = 1 / (1 + np.exp(-(3 * np.abs(one.features[:, 0]) - 4)))
+        return replace(one, believed=p.astype(np.float32))
+
+    told = {name: believed(one) for name, one in parts.items()}
+    recipe = Recipe(hidden=(16,), certain=0.01, epochs=12, batch=128, quantiles=(0, 0.1, 0.25, 0.5, 0.75, 0.9, 1))
+    predictor = fit(recipe, told, FRAME)
+    truth = np.log(told["calibration"].target / (1 - told["calibration"].target))
+    assert np.abs(predictor.logit(told["calibration"].features) - np.clip(truth, -4.6, 4.6)).mean() < 0.2
+
+
+def normalised(one: Examples, served: Predictor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.clip((one.features - served.mean) / served.std, -served.clip, served.clip).astype(np.float32)
+
+
+def replace_layers(predictor: Predictor, layers: tuple[Layer, ...]) -> Predictor:
+    return Predictor(
+        layers=layers,
+        mean=predictor.mean,
+        std=predictor.std,
+        clip=predictor.clip,
+        **FRAME,
+    )
 
 
 @pytest.mark.parametrize("form", ["mlp", "logistic"])

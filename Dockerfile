@@ -8,7 +8,7 @@ COPY streams streams
 COPY experiments experiments
 COPY infra infra
 RUN pip install --no-cache-dir -c constraints.txt ./sdk ".[web,influx]" \
-    && useradd --create-home forestall && mkdir -p /var/lib/forestall/keys /var/lib/forestall/trusted \
+    && useradd --create-home forestall && mkdir -p /var/lib/forestall/keys /var/lib/forestall/trusted /var/lib/forestall/influx /var/lib/forestall/outbox \
     && chown -R forestall /var/lib/forestall
 USER forestall
 VOLUME /var/lib/forestall

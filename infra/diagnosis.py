@@ -12,7 +12,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError
 
-from connectors.errors import Failed, ForestallError
+from connectors.errors import Failed, ForestallError, Unreachable
 from connectors.kafka.admin import admin_client, apply_topics, check_topics
 from infra import clock
 from infra.activation import chosen
@@ -40,7 +40,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at broker, topics, clock, the activated model, artefact, keys and disk, in this order."""
+    """Look at broker, topics, clock, the activated model, artefact, keys, InfluxDB and disk, in this order."""
     findings = []
     try:
         with _broker(settings) as (broker, tried), admin_client(broker.bootstrap) as client:
@@ -54,7 +54,7 @@ def examine(settings: Settings) -> list[Finding]:
         if isinstance(fault, Failed):
             cure = "follow what the message says; forestall broker start shows it by itself"
         findings.append(Finding("broker", False, str(fault), cure))
-    return [*findings, _artefact(settings), _keys(settings), _disk(settings)]
+    return [*findings, _artefact(settings), _keys(settings), _influx(settings), _disk(settings)]
 
 
 @contextmanager
@@ -165,6 +165,28 @@ def _keys(settings: Settings) -> Finding:
     if not live:
         return Finding("keys", False, f"no key of {files.keyring} is live", "copy the keyring of the worker's machine")
     return Finding("keys", True, f"{told}; {live} live in {files.keyring}")
+
+
+def _influx(settings: Settings) -> Finding:
+    """Whether the sink's token can be used, and may do no more than write to its bucket."""
+    from connectors.influx.token_file import read_token
+    from infra.influx.api import InfluxApi
+    from infra.influx.tokens import beyond_writing
+
+    influx = settings.influx
+    if not influx.model_fields_set:
+        return Finding("influx", True, "none is set up: nothing but the sink needs one (forestall influx apply)")
+    try:
+        may = beyond_writing(InfluxApi(influx.url, read_token(influx.token_file)), influx.org, influx.bucket)
+    except Unreachable as fault:
+        return Finding("influx", False, str(fault), "start it, or name another: --set influx.url=http://HOST:PORT")
+    except ForestallError as fault:
+        return Finding("influx", False, str(fault), "forestall influx apply --admin-token FILE makes the sink's token")
+    if may:
+        detail = f"the token in {influx.token_file} may {'; '.join(may)}"
+        cure = "forestall influx apply --admin-token FILE puts one there that may write to the bucket alone"
+        return Finding("influx", False, detail, cure)
+    return Finding("influx", True, f"{influx.url}: the sink's token may write to {influx.bucket}, and do nothing else")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -49,9 +49,7 @@ def read_rows(text: str) -> Iterator[Row]:
     header: list[str] = []
     fresh = True
     for cells in csv.reader(io.StringIO(text)):
-        if not cells:
-            fresh = True
-        elif cells[0].startswith("#"):
+        if not cells or cells[0].startswith("#"):
             fresh = True
         elif fresh:
             header, fresh = cells, False

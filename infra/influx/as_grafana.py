@@ -132,6 +132,8 @@ def _defaults(panel: Panel) -> Object:
         defaults["displayName"] = f"${{__field.labels.{panel.series}}}"
     if panel.bounds is not None:
         defaults["min"], defaults["max"] = panel.bounds
+    if panel.kind == "stat" and panel.colours:
+        defaults["mappings"] = [_mapping({word: (word, colour) for word, colour in panel.colours.items()})]
     if panel.words:
         defaults["mappings"] = [_mapping({str(code): said for code, said in panel.words.items()})]
     if panel.kind in {"lines", "area"}:
@@ -163,16 +165,23 @@ def _mapping(words: Mapping[str, tuple[str, str]]) -> Object:
 
 
 def _overrides(panel: Panel) -> list[Object]:
-    by_series = [
+    """A series is known by its label, however Grafana calls it; the column of times by being one."""
+    columns = [{"matcher": _matcher(column), "properties": _column(column)} for column in panel.columns]
+    if not panel.series:
+        return columns
+    return columns + [
         {
-            "matcher": {"id": "byName", "options": name},
+            "matcher": {"id": "byRegexp", "options": rf"/\b{name}\b/"},
             "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
         }
         for name, colour in panel.colours.items()
     ]
-    return by_series + [
-        {"matcher": {"id": "byName", "options": column.name}, "properties": _column(column)} for column in panel.columns
-    ]
+
+
+def _matcher(column: Column) -> Object:
+    if column.name == "at":
+        return {"id": "byType", "options": "time"}
+    return {"id": "byName", "options": column.name}
 
 
 def _column(column: Column) -> list[Object]:
@@ -194,7 +203,7 @@ def _options(panel: Panel) -> Object:
             "justifyMode": "auto",
             "orientation": "auto",
             "textMode": "auto",
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "/.*/" if panel.colours else "", "values": False},
         }
     if panel.kind == "states":
         return {

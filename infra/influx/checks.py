@@ -9,6 +9,8 @@ from infra.influx.as_template import PREFIX, Object, buckets_in, thing
 
 Level = Literal["INFO", "WARN", "CRIT"]
 
+RUNBOOKS: Final = "docs/runbooks"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -95,20 +97,20 @@ CHECKS: Final = (
 )
 
 
-def check_objects(bucket: str) -> list[Object]:
-    """The checks as objects of a template."""
-    return [_object(check, bucket) for check in CHECKS]
+def check_objects(bucket: str, runbooks: str) -> list[Object]:
+    """The checks as objects of a template; ``runbooks`` is where the pages lie."""
+    return [_object(check, bucket, f"{runbooks.rstrip('/')}/{check.runbook}.md") for check in CHECKS]
 
 
-def _object(check: Check, bucket: str) -> Object:
+def _object(check: Check, bucket: str, page: str) -> Object:
     common = {
         "name": f"{PREFIX}: {check.name}",
-        "description": f"{check.says}; runbook: {page(check)}",
+        "description": f"{check.says}; runbook: {page}",
         "every": check.every,
         "offset": "15s",
         "status": "active",
         "query": buckets_in(_flux(check), bucket),
-        "statusMessageTemplate": f"forestall: {check.says} (${{ r._level }}). Runbook: {page(check)}",
+        "statusMessageTemplate": f"forestall: {check.says} (${{ r._level }}). Runbook: {page}",
         "tags": [{"key": "runbook", "value": check.runbook}],
     }
     name = f"{PREFIX}-check-{check.name}"
@@ -118,11 +120,6 @@ def _object(check: Check, bucket: str) -> Object:
     kind, value = ("greater", check.above) if check.above is not None else ("lesser", check.below)
     threshold = {"type": kind, "level": check.level, "value": value, "allValues": False}
     return thing("CheckThreshold", name, **common, thresholds=[threshold])
-
-
-def page(check: Check) -> str:
-    """Where the runbook is."""
-    return f"docs/runbooks/{check.runbook}.md"
 
 
 def _flux(check: Check) -> str:

@@ -14,7 +14,7 @@ from connectors.errors import Failed
 from connectors.influx.schema import HOURLY, RAW
 from infra.influx.api import InfluxApi
 from infra.influx.as_template import PREFIX, Object, dashboard_object, thing
-from infra.influx.checks import check_objects
+from infra.influx.checks import RUNBOOKS, check_objects
 from infra.influx.dashboards import DASHBOARDS
 from infra.influx.tasks import task_objects
 from infra.influx.tokens import Access, token_for
@@ -33,7 +33,7 @@ class Provisioned:
     checks: Mapping[str, str]
 
 
-def provision(url: str, admin_token: str, org: str, bucket: str = RAW.name) -> Provisioned:
+def provision(url: str, admin_token: str, org: str, bucket: str = RAW.name, runbooks: str = RUNBOOKS) -> Provisioned:
     """Set everything up, or put it right.
 
     Parameters
@@ -42,6 +42,7 @@ def provision(url: str, admin_token: str, org: str, bucket: str = RAW.name) -> P
     admin_token : may make buckets, tasks, dashboards and tokens in ``org``; an all-access token does.
     org : the organisation's name; it has to exist.
     bucket : for the points; a second one, ``<bucket>_hourly``, is for what is kept longer.
+    runbooks : where they lie, as the messages of checks say it.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def provision(url: str, admin_token: str, org: str, bucket: str = RAW.name) -> P
     """
     api = InfluxApi(url, admin_token)
     org_id = _organisation(api, org)
-    applied = {"orgID": org_id, "stackID": _stack(api, org_id), "template": _whole(bucket)}
+    applied = {"orgID": org_id, "stackID": _stack(api, org_id), "template": _whole(bucket, runbooks)}
     made = api.ask("POST", "/api/v2/templates/apply", applied)["summary"]
     buckets = _ids(made["buckets"])
     return Provisioned(
@@ -63,13 +64,13 @@ def provision(url: str, admin_token: str, org: str, bucket: str = RAW.name) -> P
     )
 
 
-def base_objects(bucket: str) -> list[Object]:
+def base_objects(bucket: str, runbooks: str = RUNBOOKS) -> list[Object]:
     """All but the dashboards."""
-    return [*_buckets(bucket), *variable_objects(bucket), *task_objects(bucket), *check_objects(bucket)]
+    return [*_buckets(bucket), *variable_objects(bucket), *task_objects(bucket), *check_objects(bucket, runbooks)]
 
 
-def _whole(bucket: str) -> Object:
-    contents = [*base_objects(bucket), *(dashboard_object(one, bucket) for one in DASHBOARDS)]
+def _whole(bucket: str, runbooks: str) -> Object:
+    contents = [*base_objects(bucket, runbooks), *(dashboard_object(one, bucket) for one in DASHBOARDS)]
     return {"contentType": "json", "contents": contents}
 
 

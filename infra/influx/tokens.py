@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from infra.influx.api import InfluxApi
 from infra.influx.as_template import PREFIX
+
+#: A bucket that each organisation has, and in which a sink has no business.
+MONITORING: Final = "_monitoring"
 
 Permission = tuple[str, str, str]
 
@@ -61,3 +64,27 @@ def _permissions(authorization: dict[str, Any]) -> set[Permission]:
         (one["action"], one["resource"]["type"], one["resource"].get("id", "any"))
         for one in authorization["permissions"]
     }
+
+
+def beyond_writing(api: InfluxApi, org: str, bucket: str) -> list[str]:
+    """What the token of ``api`` may do beyond writing to one bucket, or that it may not; empty: as it should be.
+
+    A line that no server can read tells whether it may write: who may is told that the line is wrong, and nothing is
+    written.
+    """
+    found = []
+    if api.ask("GET", "/api/v2/authorizations")["authorizations"]:
+        found.append("see, and so make, other tokens: it is an all-access token")
+    readable = sorted(one["name"] for one in api.ask("GET", "/api/v2/buckets")["buckets"])
+    if readable:
+        found.append(f"read {', '.join(readable)}")
+    if _may_write(api, org, MONITORING):
+        found.append(f"write to other buckets, {MONITORING} among them")
+    if not _may_write(api, org, bucket):
+        found.append(f"not write to {bucket} of {org}")
+    return found
+
+
+def _may_write(api: InfluxApi, org: str, bucket: str) -> bool:
+    status, _ = api.try_to("POST", "/api/v2/write", b"?", {"org": org, "bucket": bucket})
+    return status == 400

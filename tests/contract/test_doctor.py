@@ -32,7 +32,7 @@ def examined(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
 def test_everything_is_well(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     fresh_topics(broker)
     code, checks = examined(["--brokers", broker.bootstrap], capsys)
-    assert list(checks) == ["broker", "topics", "clock", "model", "artefact", "keys", "disk"]
+    assert list(checks) == ["broker", "topics", "clock", "model", "artefact", "keys", "influx", "disk"]
     assert [name for name, check in checks.items() if not check["ok"]] == []
     assert code == 0
     with admin_client(broker.bootstrap) as client:
@@ -97,7 +97,7 @@ def test_a_broker_that_is_away_does_not_stop_the_other_checks(capsys: pytest.Cap
     assert code == 1
     assert address in str(checks["broker"]["detail"])
     assert "--brokers" in str(checks["broker"]["cure"])
-    assert set(checks) == {"broker", "artefact", "keys", "disk"}
+    assert set(checks) == {"broker", "artefact", "keys", "influx", "disk"}
 
 
 def test_with_nothing_running_the_embedded_broker_is_tried_and_leaves_no_run(

@@ -122,7 +122,7 @@ def found(settings: Settings) -> dict[str, Finding]:
 
 def test_a_broker_that_does_not_start_is_a_finding_and_the_rest_is_still_looked_at(settings: Settings) -> None:
     findings = found(settings)
-    assert list(findings) == ["broker", "artefact", "keys", "disk"]
+    assert list(findings) == ["broker", "artefact", "keys", "influx", "disk"]
     assert not findings["broker"].ok
     assert "Kafka ended while it started" in findings["broker"].detail
     assert "forestall broker start" in findings["broker"].cure

@@ -45,12 +45,11 @@ def _count(title: str, about: str, field: str, column: int, colour: str) -> Pane
 
 _HEALTH = Panel(
     title="Fleet health",
-    about="One number for the fleet, 1 where every node is well; its definition: docs/reference/influx.md.",
+    about="Of 100: how much of the fleet is known to be fit for work over the predictor's horizon (docs/glossary.md).",
     kind="stat",
     place=Place(0, 1, 2, 2),
-    unit="share",
-    decimals=2,
-    steps=(Step(0, FAILING), Step(0.9, SUSPECT), Step(0.98, HEALTHY)),
+    decimals=1,
+    steps=(Step(0, FAILING), Step(90, SUSPECT), Step(97, HEALTHY)),
     flux=f"""{points("fleet", "health", "nodes")}
   |> last()
   |> toFloat()

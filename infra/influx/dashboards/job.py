@@ -74,14 +74,14 @@ _BADLY = Panel(
     steps=(Step(0, HEALTHY), Step(1, FAILING)),
     flux=f"""{points("outcome", "stage_code", where=of.JOB)}
   |> group()
-  |> map(fn: (r) => ({{_value: if r._value < 0 then 1 else 0}}))
-  |> sum()
+  |> filter(fn: (r) => r._value < 0, onEmpty: "keep")
+  |> count()
   |> keep(columns: ["_value"])""",
 )
 _SECONDS = Panel(
     title="How long checkpoints take",
-    about="staged: the job stands still for it; durable: from then on it outlives the node. A staged time that rises is "
-    "what checkpoint-overhead is about.",
+    about="staged: the job stands still for it; durable: from then on it outlives the node. Where the first rises, see "
+    "the runbook checkpoint-overhead.",
     kind="lines",
     place=Place(8, 6, 4, 5),
     unit="seconds",

@@ -94,8 +94,8 @@ _OVER_TIME = Panel(
 )
 _SIGNS = Panel(
     title="Deviation and anomaly",
-    about="The transition deviation in standard deviations, and the anomaly score over the node's own threshold: 1 is an "
-    "alarm. Neither needs a label; the second begins once a day was learned.",
+    about="The transition deviation in standard deviations, and the anomaly score over the node's own threshold: 1 is "
+    "an alarm. Neither needs a label; the second begins once a day was learned.",
     kind="lines",
     place=Place(6, 4, 6, 4),
     decimals=1,

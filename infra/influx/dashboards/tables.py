@@ -86,9 +86,10 @@ def outcomes(place: Place, where: str = "") -> Panel:
         NODE,
         Column("step", "step"),
         Column("seconds", "took", "seconds"),
+        Column("reason", "why not"),
         Column("command", "of command"),
     )
-    query = rows("outcome", "stage", "step", "seconds", "command", where=where)
+    query = rows("outcome", "stage", "step", "seconds", "reason", "command", where=where)
     return Panel(
         title="What came of them",
         about="Every stage that an agent or a rank entered. staged: the job stood still for so long; durable: from "

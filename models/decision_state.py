@@ -40,7 +40,10 @@ class DecisionState:
 
     def job(self, name: str) -> Job:
         """Return what is known of a job, from now on if nothing was."""
-        return self.jobs.setdefault(name, Job(name=name))
+        known = self.jobs.get(name)
+        if known is None:
+            known = self.jobs[name] = Job(name=name)
+        return known
 
     def reserved(self) -> frozenset[str]:
         """Return the spares that some rescue has taken for itself."""

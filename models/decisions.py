@@ -110,8 +110,8 @@ def _enters(state: DecisionState, event: Event) -> bool:
     """
     if isinstance(event, Tick):
         return _tick_enters(state, event)
-    said = isinstance(event, Pause | OptOut | BreakerReset)
-    if not said and state.now is not None and event.at < state.now - state.settings.retention_s:
+    old = state.now is not None and event.at < state.now - state.settings.retention_s
+    if old and not isinstance(event, Pause | OptOut | BreakerReset):
         return False
     if isinstance(event, Progress):
         return True

@@ -70,6 +70,10 @@ def _head(kind: str | None) -> bytes:
 _HEADS = {record: _head(kind) for record, kind in _KIND_OF.items()} | {Command: _head(None)}
 
 
+_PROGRESS_HEAD = _HEADS[Progress]
+_progress = msgspec.json.Decoder(Progress)
+
+
 def encode_record(record: object) -> bytes:
     """Any record of a topic: its fields in their declared order after the version and the kind."""
     return _HEADS[type(record)] + _encoder.encode(record)[1:]
@@ -109,7 +113,15 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(raw: bytes) -> Event:
-    """Read one record of the decision log; raises :class:`InvalidRecord`."""
+    """Read one record of the decision log; raises :class:`InvalidRecord`.
+
+    Most are progress as :func:`encode_event` writes it; that is read at once.
+    """
+    if raw.startswith(_PROGRESS_HEAD):
+        try:
+            return _progress.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # what is wrong with it is found below
     return _decode_kind(raw, EVENT_KINDS)
 
 

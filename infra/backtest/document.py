@@ -7,23 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.backtest.candidate import changed
-from infra.backtest.run import Replayed
+from infra.backtest.run import Asked, Replayed
 from models.backtest.difference import Difference, told
-from models.policy_settings import PolicySettings
 
 #: So many differences a person is shown; a program gets all.
 SHOWN_MAX = 40
 
 
-def document(
-    found: Replayed,
-    own: PolicySettings,
-    candidate: PolicySettings,
-    *,
-    begin: float | None,
-    end: float | None,
-) -> dict[str, Any]:
+def document(found: Replayed, asked: Asked) -> dict[str, Any]:
     """The result as one object; times are source times in Unix seconds."""
+    own, candidate, begin, end = asked.own, asked.candidate, asked.begin, asked.end
     there = found.span_s > 0
     first, last = (found.begun_at, found.ended_at) if there else (None, None)
     return {
@@ -47,7 +40,7 @@ def document(
             "expected": _round(sum(one.seconds for one in found.differences)),
             "on_failures": _round(sum(one.seconds for one in found.failures)),
         },
-        "assumptions": assumptions(found, own, candidate),
+        "assumptions": assumptions(found, asked),
         "events": found.events,
         "wall_s": round(found.wall_s, 3),
         "realtime_factor": round(found.span_s / found.wall_s, 1) if found.wall_s > 0 else 0.0,
@@ -71,7 +64,7 @@ def _round(seconds: float) -> float:
     return round(seconds, 3) + 0.0
 
 
-def assumptions(found: Replayed, own: PolicySettings, candidate: PolicySettings) -> list[str]:
+def assumptions(found: Replayed, asked: Asked) -> list[str]:
     """What the figures rest on, with how often."""
     lines = []
     if found.begins:
@@ -84,7 +77,7 @@ def assumptions(found: Replayed, own: PolicySettings, candidate: PolicySettings)
         )
     if found.strange:
         lines.append(f"{found.strange} records among the commands cannot be read, or are not as this build writes them")
-    if own == candidate and found.anew is None:
+    if asked.same and found.anew is None:
         return lines
     if found.anew is not None and found.anew["since"] is not None:
         lines.append(
@@ -106,7 +99,7 @@ def assumptions(found: Replayed, own: PolicySettings, candidate: PolicySettings)
 def lines(result: Mapping[str, Any], run: str | None) -> Iterator[str]:
     """The same for a person."""
     where = "your own Kafka" if run is None else f"run {run}"
-    yield f"{where}, {_clock(result['from'])} to {_clock(result['to'])}: {result['commands']} commands on the log"
+    yield f"{where}, {_clock(result['from'])} to {_clock(result['to'])}: {_many(result['commands'], 'command')} on the log"
     yield _policy(result["policy"])
     if result["model"] is not None:
         yield _model(result["model"])
@@ -115,7 +108,7 @@ def lines(result: Mapping[str, Any], run: str | None) -> Iterator[str]:
         yield "no difference: the candidate commands the same"
     else:
         yield (
-            f"{len(differences)} differences, {result['equal']} commands the same; in expectation the candidate "
+            f"{_many(len(differences), 'difference')}, {_many(result['equal'], 'command')} the same; in expectation the candidate "
             f"{_saves(result['seconds']['expected'])}"
         )
         yield from map(_line, differences[:SHOWN_MAX])
@@ -151,9 +144,13 @@ def _failed(result: Mapping[str, Any]) -> Iterator[str]:
     if failures:
         was_s, would_s = (sum(one[key] for one in failures) for key in ("was_s", "would_s"))
         yield (
-            f"{len(failures)} real failures cost {was_s:.1f} s of the job, and would have cost {would_s:.1f} s under "
+            f"{_many(len(failures), 'real failure')} cost {was_s:.1f} s of the job, and would have cost {would_s:.1f} s under "
             "the candidate"
         )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def _saves(seconds: float) -> str:

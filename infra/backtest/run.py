@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from connectors.kafka.log import reader
 from connectors.kafka.topics import EVENT
-from infra.backtest.assessing import assess_anew, by_partition, digest_of
+from infra.backtest.assessing import ALONE_MAX, assess_anew, by_partition, digest_of
 from infra.backtest.reading import Given, incident_ids, read_commands, read_events
 from infra.run_log import RunLog
 from models.backtest.anew import Told, told_anew
@@ -53,49 +57,96 @@ class Replayed:
     wall_s: float = 0.0
     anew: dict[str, Any] | None = None
 
+    def add(self, part: Replayed) -> None:
+        """Add what was found in one more partition."""
+        self.begun_at, self.ended_at = min(self.begun_at, part.begun_at), max(self.ended_at, part.ended_at)
+        self.differences += part.differences
+        self.failures += part.failures
+        self.commands += part.commands
+        self.answered += part.answered
+        self.kept += part.kept
+        self.begins |= part.begins
+        self.equal += part.equal
+        self.left_out += part.left_out
+        self.unlike += part.unlike
+        self.strange += part.strange
+        self.events += part.events
+
     @property
     def span_s(self) -> float:
         """Source time that was folded."""
         return max(0.0, self.ended_at - self.begun_at)
 
 
-def replay(
-    log: RunLog,
-    own: PolicySettings,
-    candidate: PolicySettings,
-    *,
-    begin: float | None = None,
-    end: float | None = None,
-    anew: Anew | None = None,
-) -> Replayed:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is folded: the log's own policy and the candidate, and which range of source time is told of.
+
+    ``anew`` is what another model makes of the telemetry, in place of the log's incidents.
+    """
+
+    own: PolicySettings
+    candidate: PolicySettings
+    begin: float | None = None
+    end: float | None = None
+    anew: Anew | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether the candidate is the log's own policy on its own incidents."""
+        return self.candidate == self.own and self.anew is None
+
+
+def replay(log: RunLog, asked: Asked) -> Replayed:
     """Fold every partition of the decision log; nothing is published.
 
-    Parameters
-    ----------
-    own, candidate : what the log was decided with, and what is tried
-    begin, end : tell of this range of source time only; the fold begins where the log does, its past is its state
-    anew : what another model makes of the telemetry, in place of the log's incidents
+    The fold begins where the log does, whatever range is told of: its past is its state. Partitions know nothing of one
+    another, so a long log is folded by as many processes as there are cores.
     """
     found, began = Replayed(), time.perf_counter()
-    for partition in log.partitions(EVENT):
-        low, _ = log.bounds(EVENT, partition)
-        if low:
-            found.begins[partition] = low
-        given = read_commands(log, partition)
-        comparison = Comparison(
-            candidate,
-            partition,
-            exact=candidate == own and anew is None,
-            begin=-math.inf if begin is None else begin,
-            end=math.inf if end is None else end,
-        )
-        told = _told(log, partition, anew, end)
-        _fold(found, Beside(own, partition, {NAME: comparison}), told, given)
-        _gather(found, comparison)
-        found.strange += given.strange
+    partitions = log.partitions(EVENT)
+    records = sum(high - low for low, high in (log.bounds(EVENT, number) for number in partitions))
+    workers = min(len(partitions), os.cpu_count() or 1)
+    if workers == 1 or records <= ALONE_MAX:
+        parts = [_partition(log, number, asked) for number in partitions]
+    else:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            count = len(partitions)
+            parts = list(pool.map(_elsewhere, [log.bootstrap] * count, partitions, [asked] * count))
+    for part in parts:
+        found.add(part)
     found.differences.sort(key=lambda one: (one.at, one.job))
     found.failures.sort(key=lambda one: (one.at, one.job))
     found.wall_s = time.perf_counter() - began
+    return found
+
+
+def _elsewhere(bootstrap: str, partition: int, asked: Asked) -> Replayed:
+    """The same in a process of its own."""
+    with reader(bootstrap) as consumer:
+        return _partition(RunLog(None, bootstrap, consumer), partition, asked)
+
+
+def _partition(log: RunLog, partition: int, asked: Asked) -> Replayed:
+    found = Replayed()
+    low, _ = log.bounds(EVENT, partition)
+    if low:
+        found.begins[partition] = low
+    given = read_commands(log, partition)
+    comparison = Comparison(
+        asked.candidate,
+        partition,
+        exact=asked.same,
+        begin=-math.inf if asked.begin is None else asked.begin,
+        end=math.inf if asked.end is None else asked.end,
+    )
+    told = _told(log, partition, asked.anew, asked.end)
+    _fold(found, Beside(asked.own, partition, {NAME: comparison}), told, given)
+    found.differences, found.failures = comparison.differences, comparison.failures
+    found.commands, found.equal = comparison.commands, comparison.equal
+    world = comparison.world
+    found.answered, found.kept, found.left_out = world.answered, world.kept, world.left_out
+    found.strange = given.strange
     return found
 
 
@@ -124,34 +175,15 @@ def _until(events: Iterable[tuple[int, Event]], end: float | None) -> Iterator[t
         yield offset, event
 
 
-def _gather(found: Replayed, one: Comparison) -> None:
-    found.differences += one.differences
-    found.failures += one.failures
-    found.commands += one.commands
-    found.answered.update(one.world.answered)
-    found.kept += one.world.kept
-    found.equal += one.equal
-    found.left_out += one.world.left_out
-
-
-def backtest(
-    log: RunLog,
-    own: PolicySettings,
-    candidate: PolicySettings,
-    *,
-    begin: float | None,
-    end: float | None,
-    content: bytes | None,
-    incidents: IncidentSettings,
-) -> Replayed:
+def backtest(log: RunLog, asked: Asked, content: bytes | None, incidents: IncidentSettings) -> Replayed:
     """Replay under a candidate, with the telemetry assessed anew where there is another model (``content``)."""
     if content is None:
-        return replay(log, own, candidate, begin=begin, end=end)
+        return replay(log, asked)
     began = time.perf_counter()
     assessed = assess_anew(log, content, incidents)
     placed, since = by_partition(log, assessed)
     spent_s = time.perf_counter() - began
-    found = replay(log, own, candidate, begin=begin, end=end, anew=(placed, since))
+    found = replay(log, replace(asked, anew=(placed, since)))
     found.anew = {
         "digest": digest_of(content),
         "frames": sum(one.frames for one in assessed),

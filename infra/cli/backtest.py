@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from infra.backtest.assessing import find_artefact
     from infra.backtest.candidate import candidate_incidents, candidate_policy
     from infra.backtest.document import document, lines
-    from infra.backtest.run import backtest
+    from infra.backtest.run import Asked, backtest
     from infra.kept_settings import settings_in_use
     from infra.run_log import run_log
 
@@ -48,10 +48,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         kept = settings_in_use(log, options.end)
         policy = candidate_policy(kept.policy, options.policy, settings)
         incidents = candidate_incidents(kept.incidents, policy, settings)
-        found = backtest(
-            log, kept.policy, policy, begin=options.begin, end=options.end, content=content, incidents=incidents
-        )
-        result = document(found, kept.policy, policy, begin=options.begin, end=options.end)
+        asked = Asked(own=kept.policy, candidate=policy, begin=options.begin, end=options.end)
+        found = backtest(log, asked, content, incidents)
+        result = document(found, asked)
         report(options, {"run": log.run, **result}, lines(result, log.run))
     return 0
 

@@ -8,7 +8,6 @@ given nothing, and one that the network does not read is given nothing. Source: 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,10 +51,14 @@ def as_read(predictor: Predictor, features: Floats) -> Doubles:
 def mean_gradient(layers: tuple[Layer, ...], start: Doubles, away: Doubles) -> Doubles:
     """The gradient of the logit, averaged over the line from ``start`` to ``start + away``, ``(inputs,)``."""
     ends = pieces(layers, start, away)
-    total = np.zeros_like(start)
-    for left, right in pairwise(ends):
-        total += (right - left) * _gradient(layers, start + (left + right) / 2 * away)
-    return total
+    middles = start + ((ends[:-1] + ends[1:]) / 2)[:, None] * away
+    passed = [given > 0 for given in _given(layers[:-1], middles)]
+    gradient: Doubles = np.diff(ends)[:, None] * layers[-1].weight
+    for layer, through in zip(reversed(layers[1:-1]), reversed(passed[1:]), strict=True):
+        gradient = (gradient * through) @ layer.weight
+    if passed:
+        return np.asarray((gradient * passed[0]).sum(axis=0) @ layers[0].weight)
+    return np.asarray(gradient.sum(axis=0))
 
 
 def pieces(layers: tuple[Layer, ...], start: Doubles, away: Doubles) -> Doubles:
@@ -65,31 +68,19 @@ def pieces(layers: tuple[Layer, ...], start: Doubles, away: Doubles) -> Doubles:
     """
     ends = np.array([0.0, 1.0])
     for depth in range(1, len(layers)):
-        given = [_given(layers[:depth], start + at * away) for at in ends]
-        found = [ends]
-        for (left, before), (right, after) in pairwise(zip(ends, given, strict=True)):
-            crossing = (before > 0) != (after > 0)
-            share = before[crossing] / (before[crossing] - after[crossing])
-            found.append(left + share * (right - left))
-        ends = np.unique(np.clip(np.concatenate(found), 0.0, 1.0))
+        given = _given(layers[:depth], start + ends[:, None] * away)[-1]
+        before, after = given[:-1], given[1:]
+        piece, unit = np.nonzero((before > 0) != (after > 0))
+        share = before[piece, unit] / (before[piece, unit] - after[piece, unit])
+        crossed = ends[piece] + share * (ends[piece + 1] - ends[piece])
+        ends = np.unique(np.clip(np.concatenate([ends, crossed]), 0.0, 1.0))
     return ends
 
 
-def _given(layers: tuple[Layer, ...], x: Doubles) -> Doubles:
-    """What the units of the last of these layers are given."""
-    for layer in layers[:-1]:
-        x = np.maximum(layer.weight @ x + layer.bias, 0.0)
-    given: Doubles = layers[-1].weight @ x + layers[-1].bias
+def _given(layers: tuple[Layer, ...], x: Doubles) -> list[Doubles]:
+    """What the units of each of these layers are given, ``(n, inputs)`` → ``(n, units)``."""
+    given: list[Doubles] = []
+    for layer in layers:
+        x = np.maximum(given[-1], 0.0) if given else x
+        given.append(x @ layer.weight.T + layer.bias)
     return given
-
-
-def _gradient(layers: tuple[Layer, ...], x: Doubles) -> Doubles:
-    passes = []
-    for layer in layers[:-1]:
-        x = layer.weight @ x + layer.bias
-        passes.append(x > 0)
-        x = np.maximum(x, 0.0)
-    gradient: Doubles = layers[-1].weight[0]
-    for layer, passed in zip(reversed(layers[:-1]), reversed(passes), strict=True):
-        gradient = (gradient * passed) @ layer.weight
-    return gradient

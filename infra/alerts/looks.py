@@ -25,7 +25,8 @@ class Looks:
     def __init__(self, book: AlertBook) -> None:
         self._book = book
         self._letters: deque[tuple[float, int]] = deque()
-        self._reached: dict[int, tuple[int, float]] = {}
+        #: Of each partition that waits: how far it is assessed, and since when it is no further.
+        self._waits: dict[int, tuple[int, float]] = {}
 
     def breaker(self, trips: Iterable[Trip], window_s: float, now: float) -> None:
         """The breaker of any partition is open."""
@@ -62,11 +63,13 @@ class Looks:
         stale = []
         for partition, end in ends.items():
             offset = assessed.get(partition, -1)
-            known = self._reached.get(partition)
-            if known is None or known[0] != offset or offset >= end - 1:
-                self._reached[partition] = offset, now
-            elif now - known[1] >= STALE_S:
-                stale.append((partition, now - known[1]))
+            if offset >= end - 1:
+                self._waits.pop(partition, None)
+                continue
+            reached, since = self._waits.get(partition, (offset, now))
+            self._waits[partition] = (offset, since if reached == offset else now)
+            if (waited_s := now - self._waits[partition][1]) >= STALE_S:
+                stale.append((partition, waited_s))
         if not stale:
             self._book.resolve(WORKER_STALE, now)
             return

@@ -7,10 +7,10 @@ would fare no better.
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -123,8 +123,7 @@ class Watch:
             return
         (topic, number), seconds = worst
         why = f"nothing of {topic}/{number} was taken in for {seconds:.0f} s although records wait"
-        log.error("%s; where every thread stands follows", why, extra={"topic": topic, "partition": number})
-        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+        log.error("%s; every thread stands at:\n%s", why, stacks(), extra={"topic": topic, "partition": number})
         self._fail(why)
 
     def ends(self) -> Mapping[Partition, int]:
@@ -151,6 +150,13 @@ class Watch:
         if slow:
             lacks["progress"] = f"none of {', '.join(slow[:5])} although records wait"
         return lacks
+
+
+def stacks() -> str:
+    """Where each thread of this process stands."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    told = ((names.get(key, str(key)), frame) for key, frame in sys._current_frames().items())
+    return "\n".join(f"thread {name}:\n{''.join(traceback.format_stack(frame))}" for name, frame in told)
 
 
 class KafkaEnds:

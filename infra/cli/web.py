@@ -13,13 +13,15 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from infra.observer import Observer
+    from infra.web.access import Terms
 
 _EXAMPLES = """\
 examples
   forestall web --brokers kafka-1:9092
   forestall web --set web.port=9000
 
-The page is served on this machine alone and has no login; it only reads. From elsewhere, reach it through a tunnel."""
+The page only reads. It is served on this machine alone; from elsewhere, reach it through a tunnel. Another address
+(web.host) needs a token and TLS: web.token_file, web.tls_cert, web.tls_key."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,20 +34,22 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from infra.broker.locate import locate_broker
     from infra.observer import Observer
     from infra.shadow_policies import shadow_policies
-    from infra.web.serve import require_loopback
+    from infra.web.access import terms_of
 
-    require_loopback(settings.web.host, settings.web.port)
+    terms = terms_of(settings.web)
     with locate_broker(settings) as broker:
         observer = Observer(broker.bootstrap, shadows=shadow_policies(settings, broker.bootstrap))
         observer.start()
         try:
-            asyncio.run(_serve(options, settings, observer, broker.bootstrap))
+            asyncio.run(_serve(options, settings, terms, observer, broker.bootstrap))
         finally:
             observer.stop()
     return 0
 
 
-async def _serve(options: argparse.Namespace, settings: Settings, observer: Observer, bootstrap: str) -> None:
+async def _serve(
+    options: argparse.Namespace, settings: Settings, terms: Terms, observer: Observer, bootstrap: str
+) -> None:
     from infra.cli.options import report
     from infra.metrics.health import Health, Turned, turning
     from infra.metrics.readers import judged, lacking_of, reading
@@ -53,6 +57,7 @@ async def _serve(options: argparse.Namespace, settings: Settings, observer: Obse
     from infra.metrics.serving import Page, served
     from infra.status.replaying import replay_of
     from infra.web.feed import Feed
+    from infra.web.looking import inquiries
     from infra.web.serve import serve
     from infra.wiring import policy_settings
 
@@ -64,7 +69,8 @@ async def _serve(options: argparse.Namespace, settings: Settings, observer: Obse
     feed = Feed(observer, lambda: about, policy, clock.now, clock.monotonic)
     turned = Turned(clock.monotonic)
     metrics = Metrics(observer, policy, replay_of(settings, bootstrap), clock.monotonic)
-    page = await serve(feed, settings.web.host, settings.web.port, metrics.text)
+    asked = inquiries(settings, bootstrap, observer)
+    page = await serve(feed, terms, settings.web.port, metrics.text, asked)
     if page.moved:
         print(f"forestall: port {settings.web.port} is taken; the page is on {page.port}", file=sys.stderr)
     told = [f"the live page: {page.url} (Ctrl-C ends it); for Prometheus: {page.url}/metrics"]

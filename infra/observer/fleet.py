@@ -16,17 +16,23 @@ Point = tuple[float, float | None, float | None, str]
 class NodeView:
     """One node: the latest assessment, and ``(ts, probability, deviation, verdict)`` of the last live ones."""
 
-    __slots__ = ("_latest", "_past", "appended", "points")
+    __slots__ = ("_latest", "_past", "alarmed", "appended", "points")
 
     def __init__(self) -> None:
         self.points: deque[Point] = deque(maxlen=POINTS_MAX)
         self.appended = 0.0
+        #: When the assessment was appended that first said ``failing``; None while none says so.
+        self.alarmed: float | None = None
         self._latest: Assessment | None = None
         self._past: bytes | None = None
 
     def note(self, assessment: Assessment, appended: float) -> None:
         """A live assessment."""
         self._latest, self._past, self.appended = assessment, None, appended
+        if assessment.verdict != "failing":
+            self.alarmed = None
+        elif self.alarmed is None:
+            self.alarmed = appended
         self.points.append((assessment.ts, assessment.probability, assessment.deviation, assessment.verdict))
 
     def note_past(self, raw: bytes, appended: float) -> None:
@@ -52,6 +58,7 @@ class FleetView:
 
     def __init__(self) -> None:
         self.nodes: dict[str, NodeView] = {}
+        self._ordered: list[str] = []
 
     def node(self, name: str) -> NodeView:
         """The view of a node, made when it is first heard of."""
@@ -60,13 +67,15 @@ class FleetView:
             view = self.nodes[name] = NodeView()
         return view
 
+    def names(self) -> list[str]:
+        """Every node's name in natural order (n2 before n10); sorted again only when one is new."""
+        if len(self._ordered) != len(self.nodes):
+            self._ordered = sorted(self.nodes, key=natural_key)
+        return self._ordered
+
     def cells(self) -> list[dict[str, Any]]:
         """One cell a node for the page, in natural order (n2 before n10)."""
-        return [
-            _cell(latest)
-            for name in sorted(self.nodes, key=natural_key)
-            if (latest := self.nodes[name].latest()) is not None
-        ]
+        return [_cell(latest) for name in self.names() if (latest := self.nodes[name].latest()) is not None]
 
     def detail(self, name: str) -> dict[str, Any] | None:
         """The node's cell, its worst metrics with their z, and its past; None for an unknown node."""

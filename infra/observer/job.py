@@ -24,6 +24,7 @@ COMMANDS_MAX = 500
 INCIDENTS_MAX = 500
 #: Events kept for what looks back a little: over an hour of four ranks. The ledger keeps its own account.
 EVENTS_MAX = 20_000
+FATES_MAX = 200
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ class JobView:
         self.step_max = 0
         self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
         self.told = JobAccount(job)
+        self.fates: deque[NodeFate] = deque(maxlen=FATES_MAX)
         self._early: dict[str, list[Outcome]] = {}
 
     def note_command(self, command: Command, latency_ms: float | None) -> bool:
@@ -142,6 +144,8 @@ class JobView:
     def note_fate(self, fate: NodeFate) -> None:
         """A node that really failed or came back runs nothing of this job until it says so."""
         member = self.members.get(fate.node)
+        if fate.job == self.job or member is not None:
+            self.fates.append(fate)
         if member is not None and fate.state == "failed" and fate.at >= member.at:
             self.members[fate.node] = Membership(id=fate.id, job=self.job, node=fate.node, at=fate.at, state="vacated")
 
@@ -161,6 +165,7 @@ class JobView:
             "losses": [[round(at, 2), step, float(f"{loss:.6g}")] for at, step, loss in self.losses],
             "commands": [view.to_json() for view in self.commands.values()],
             "incidents": [self._incident(incident) for incident in self.incidents.values()],
+            "fates": [{"node": fate.node, "at": fate.at, "state": fate.state} for fate in self.fates],
         }
 
     def _all_ranks(self) -> list[int]:

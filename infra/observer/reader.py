@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.errors import Unreachable, WrongUse
-from connectors.kafka.topics import ASSESSMENT, TELEMETRY
+from connectors.kafka.topics import ASSESSMENT, DEAD_LETTER, TELEMETRY
 from infra.observer.record import LogRecord
 from infra.observer.view import COUNTS_KEY, READS, Told, View
 from models.backtest.shadow import ShadowPolicies
@@ -159,7 +159,12 @@ def _record(message: Message) -> LogRecord:
         key=key.encode() if isinstance(key, str) else key,
         value=bytes(message.value() or b""),
         appended=message.timestamp()[1] / 1000.0,
+        headers=_headers(message) if message.topic() == DEAD_LETTER else (),
     )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    return tuple((str(name), bytes(value or b"")) for name, value in message.headers() or ())
 
 
 def _partitions(consumer: Consumer, brokers: str, topics: Sequence[str]) -> dict[str, list[int]]:

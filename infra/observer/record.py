@@ -15,3 +15,4 @@ class LogRecord:
     key: bytes | None
     value: bytes
     appended: float
+    headers: tuple[tuple[str, bytes], ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.codecs.records import Inventory, decode_assessment, decode_command, decode_event, decode_inventory
 from connectors.errors import InvalidRecord
 from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
+from infra.observer.brakes import BrakesView
 from infra.observer.fleet import FleetView
 from infra.observer.health import health_of
 from infra.observer.job import JobView
@@ -18,6 +19,7 @@ from models.backtest.shadow import ShadowPolicies
 from models.job_account import Folds
 from models.records import (
     Assessment,
+    BreakerReset,
     Command,
     Counts,
     Event,
@@ -26,7 +28,9 @@ from models.records import (
     JobEvent,
     Membership,
     NodeFate,
+    OptOut,
     Outcome,
+    Pause,
     Progress,
     ShadowCounts,
 )
@@ -37,6 +41,7 @@ FATES = ("assessed", "history", "late", "duplicates", "dead_letters")
 COUNTED = (*FATES, "ticks")
 _HISTORY = b'"history":true'
 COUNTS_KEY = b"counts"
+REASONS_MAX, REASON_CHARS_MAX = 20, 60
 Told = Assessment | Counts | Command | Event | Inventory
 
 
@@ -50,12 +55,14 @@ class View:
     def __init__(self, shadows: ShadowPolicies | None = None) -> None:
         self.shadows = shadows
         self.fleet = FleetView()
+        self.brakes = BrakesView()
         self.jobs: dict[str, JobView] = {}
         self.counts: dict[int, Counts] = {}
         self.outcomes: dict[str, int] = {}
         self.assessment_latency = Latencies()
         self.command_latency = Latencies()
         self.dead_letters = 0
+        self.dead_reasons: dict[str, int] = {}
         self.unreadable = 0
         self.last_appended: float | None = None
         self._live_from = -math.inf
@@ -69,6 +76,7 @@ class View:
         self.last_appended = max(self.last_appended or 0.0, record.appended)
         if record.topic == DEAD_LETTER:
             self.dead_letters += 1
+            self._note_reason(record)
             return None
         if record.topic == ASSESSMENT and record.key != COUNTS_KEY and _HISTORY in record.value:
             self.fleet.node((record.key or b"").decode(errors="replace")).note_past(record.value, record.appended)
@@ -97,6 +105,14 @@ class View:
                 self.job(told.job).note_member(told)
             return told
         return None
+
+    def _note_reason(self, record: LogRecord) -> None:
+        """Why a record could not be read, as its header says: bounded, for a reason may hold anything."""
+        told = next((value for name, value in record.headers if name == "reason"), b"not told")
+        reason = told.decode(errors="replace").split(":", 1)[0][:REASON_CHARS_MAX]
+        if reason not in self.dead_reasons and len(self.dead_reasons) >= REASONS_MAX:
+            reason = "other"
+        self.dead_reasons[reason] = self.dead_reasons.get(reason, 0) + 1
 
     def live_from(self, ts: float) -> None:
         """Measure latencies anew, and of source times from ``ts`` on: what is older was waited with on purpose."""
@@ -143,6 +159,8 @@ class View:
                 self.job(event.job).note_member(event)
             case Progress():
                 self.job(event.job).note_progress(event)
+            case Pause() | OptOut() | BreakerReset():
+                self.brakes.note(event)
             case NodeFate():
                 for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
                     job.note_fate(event)

@@ -22,6 +22,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from connectors.kafka.topics import ASSESSMENT
 from infra.observer.reader import LogState
 from infra.observer.view import View
+from infra.web.access import Terms
 from infra.web.feed import Feed
 from infra.web.serve import Served, serve
 from models.policy_settings import PolicySettings
@@ -71,7 +72,7 @@ class Site:
         self.page = self.begin(0)
 
     def begin(self, port: int) -> Served:
-        self.page = asyncio.run_coroutine_threadsafe(serve(self._feed, "127.0.0.1", port), self._loop).result(20)
+        self.page = asyncio.run_coroutine_threadsafe(serve(self._feed, Terms("127.0.0.1"), port), self._loop).result(20)
         return self.page
 
     def end(self) -> None:

@@ -1,31 +1,21 @@
-// Joins the page: listens to the feed, remembers which node is looked at, and says when the data is old.
+// Joins the page: listens to the feed, shows what the address names, and says when the data is old.
 
-import { moveByKeys, roles, showFleet, showNode, worst } from "./fleet.js";
-import { showJobs } from "./job.js";
-import { count, duration, keep, make, NOTHING, say } from "./text.js";
+import { decisionView } from "./decision.js";
+import { fleetView } from "./fleet.js";
+import { jobView, jobsView } from "./job.js";
+import { nodeView } from "./node.js";
+import { pipelineView } from "./pipeline.js";
+import { savingsView } from "./savings.js";
+import { count, duration, make, say, time } from "./text.js";
 
 const LOST_MS = 4000;
 const byId = (id) => document.getElementById(id);
-const page = { chosen: decodeURIComponent(location.hash.slice(1)) || null, last: null, heardAt: performance.now() };
-
-function figures(told) {
-  const { counts, latency_ms: latency } = told;
-  const both = (pair) => (pair.p50 === null ? [NOTHING, ""] : [duration(pair.p50 / 1000), ` p99 ${duration(pair.p99 / 1000)}`]);
-  return [
-    ["Frames assessed", count(counts.assessed), ` of history ${count(counts.history)}`],
-    ["Telemetry → assessment", ...both(latency.assessment)],
-    ["Cause → command", ...both(latency.command)],
-    ["Late", count(counts.late), ""],
-    ["Duplicates", count(counts.duplicates), ""],
-    ["Dead letters", count(counts.dead_letters), ""],
-  ];
-}
-
-function showFigures(told) {
-  keep(byId("figures"), figures(told).map(([name, value, more]) => [
-    name, value + more, () => make("div", {}, make("dt", { textContent: name }), make("dd", {}, value, make("small", { textContent: more }))),
-  ]));
-}
+const state = { names: [], roles: [], jobs: [], named: 0, cells: new Uint8Array(0), tally: {}, digest: null };
+const ROUTES = { node: nodeView, job: jobView, decision: decisionView, jobs: jobsView, savings: savingsView, pipeline: pipelineView };
+const WAYS = { node: "fleet", job: "jobs", decision: "jobs" };
+let view = null;
+let shown = null;
+let heardAt = performance.now();
 
 function condition(name, text, banner) {
   byId("condition").dataset.condition = name;
@@ -41,44 +31,72 @@ function showCondition(log) {
   else condition("stale", "stale", log.silent_s === null ? "Nothing has been read from the topics yet." : `Nothing new has been read${since}. What follows may be out of date.`);
 }
 
-function show(told) {
-  page.last = told;
-  say(byId("about"), [told.about.title, told.about.phase].filter(Boolean).join(" · "));
-  showCondition(told.log);
-  showFigures(told);
-  const role = roles(told.jobs);
-  const looked = page.chosen ?? worst(told.nodes);
-  showFleet(told.nodes, role, looked);
-  showJobs(told.jobs);
-  if (looked) look(looked, role.get(looked));
+/** Pauses and opt-outs, on whatever page one is: they explain why nothing is done. */
+function showBrakes(brakes) {
+  const said = [
+    ...brakes.pauses.map((one) => `Paused: ${one.job === null ? "all jobs" : `job ${one.job}`}, by ${one.by} at ${time(one.at)}${one.why ? ` (${one.why})` : ""}`),
+    ...(brakes.opt_outs.length ? [`Kept out of what forestall does: ${brakes.opt_outs.slice(0, 6).map((one) => one.node).join(", ")}${brakes.opt_outs.length > 6 ? ` and ${count(brakes.opt_outs.length - 6)} more` : ""}`] : []),
+  ];
+  const stamp = said.join("\n");
+  const holder = byId("brakes");
+  if (holder.dataset.stamp === stamp) return;
+  holder.dataset.stamp = stamp;
+  holder.hidden = !said.length;
+  holder.replaceChildren(...said.map((text) => make("p", { textContent: text })));
 }
 
-let asking = false;
-async function look(name, role) {
-  if (asking) return;
-  asking = true;
-  try {
-    const answer = await fetch(`/api/node/${encodeURIComponent(name)}`);
-    if (answer.ok) showNode(await answer.json(), role);
-  } catch {
-    // The feed says by itself when the page cannot reach forestall.
-  } finally {
-    asking = false;
+function named() {
+  const [kind, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  return { kind: ROUTES[kind] ? kind : "fleet", name: decodeURIComponent(rest.join("/")) };
+}
+
+/** Take the view away that was there, and begin the one that the address names. */
+function show() {
+  const { kind, name } = named();
+  const key = `${kind}/${name}`;
+  if (key === shown) return;
+  const first = shown === null;
+  shown = key;
+  view?.end?.();
+  const main = byId("view");
+  main.replaceChildren();
+  for (const way of byId("ways").children) {
+    if (way.dataset.way === (WAYS[kind] ?? kind)) way.setAttribute("aria-current", "page");
+    else way.removeAttribute("aria-current");
   }
+  view = (ROUTES[kind] ?? fleetView)(main, name, state);
+  document.title = [name || (kind === "fleet" ? "" : kind), "forestall"].filter(Boolean).join(" · ");
+  if (!first) {
+    scrollTo(0, 0);
+    main.focus({ preventScroll: true });
+  }
+  view.update?.();
 }
 
-function choose(name) {
-  page.chosen = name;
-  history.replaceState(null, "", name ? `#${encodeURIComponent(name)}` : location.pathname);
-  if (page.last) show(page.last);
+function heard(message) {
+  heardAt = performance.now();
+  return JSON.parse(message.data);
 }
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
 
 function listen() {
   const feed = new EventSource("/events");
-  feed.onmessage = (message) => {
-    page.heardAt = performance.now();
-    show(JSON.parse(message.data));
-  };
+  feed.addEventListener("names", (message) => Object.assign(state, heard(message)));
+  feed.addEventListener("cells", (message) => {
+    const told = heard(message);
+    if (told.named !== state.named) return;
+    Object.assign(state, { cells: bytesOf(told.cells), tally: told.tally });
+    view?.cells?.();
+  });
+  feed.addEventListener("digest", (message) => {
+    state.digest = heard(message);
+    say(byId("about"), [state.digest.about.title, state.digest.about.phase].filter(Boolean).join(" · "));
+    showCondition(state.digest.log);
+    showBrakes(state.digest.brakes);
+    view?.update?.();
+    remember(state.digest.watch);
+  });
   feed.onerror = () => {
     if (feed.readyState !== EventSource.CLOSED) return;
     feed.close();
@@ -86,14 +104,33 @@ function listen() {
   };
 }
 
-byId("fleet").addEventListener("click", (event) => {
-  const cell = event.target.closest(".cell");
-  if (cell) choose(cell.dataset.node === page.chosen ? null : cell.dataset.node);
-});
-byId("fleet").addEventListener("keydown", moveByKeys);
-addEventListener("resize", () => page.last && show(page.last));
+/** When an alarm was first on the screen, beside when its assessment was appended: a mark that anybody can read. */
+const remembered = new Set();
+function remember(watched) {
+  const fresh = watched.filter((one) => one.alarmed !== null && !remembered.has(`${one.node}/${one.alarmed}`));
+  if (!fresh.length) return;
+  requestAnimationFrame(() => {
+    for (const { node, alarmed } of fresh) {
+      remembered.add(`${node}/${alarmed}`);
+      performance.mark("alarm", { detail: { node, alarmed, shown: Date.now() / 1000 } });
+    }
+  });
+}
+
 setInterval(() => {
-  const silent = performance.now() - page.heardAt;
+  const silent = performance.now() - heardAt;
   if (silent > LOST_MS) condition("lost", "disconnected", `forestall does not answer for ${duration(silent / 1000)}. What follows is the last that was heard; this page connects again by itself.`);
 }, 1000);
+addEventListener("hashchange", show);
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("view").focus();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view?.redraw?.());
+let resizing = 0;
+addEventListener("resize", () => {
+  cancelAnimationFrame(resizing);
+  resizing = requestAnimationFrame(() => view?.redraw?.());
+});
+show();
 listen();

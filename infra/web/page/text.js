@@ -53,3 +53,65 @@ export function keep(parent, keyed) {
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** The address of a page of this page. */
+export const way = (kind, name) => `#/${kind}/${encodeURIComponent(name)}`;
+
+/** A link, or the text alone where there is nothing to lead to. */
+export function link(kind, name, text = name) {
+  return name === null || name === undefined || name === "" ? document.createTextNode(text ?? NOTHING) : make("a", { href: way(kind, name), textContent: text });
+}
+
+/** A panel with its heading and what is said beside it. */
+export function panel(title, { id, className = "" } = {}, ...children) {
+  const heading = id ?? `panel-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
+  const aside = make("p", { className: "quiet aside" });
+  const section = make(
+    "section", { className: `panel ${className}`.trim(), attr: { "aria-labelledby": heading } },
+    make("div", { className: "head" }, make("h2", { id: heading, textContent: title }), aside),
+    ...children,
+  );
+  return Object.assign(section, { aside });
+}
+
+/** A table with these heads ({text, number}) and an empty body. */
+export function table(caption, heads) {
+  const cells = heads.map((head) => make("th", { textContent: head.text ?? head, className: head.number ? "number" : "", attr: { scope: "col" } }));
+  return make("table", {}, make("caption", { className: "unseen", textContent: caption }), make("thead", {}, make("tr", {}, ...cells)), make("tbody"));
+}
+
+export function row(...cells) {
+  return make("tr", {}, ...cells.map((cell) => {
+    const { number = false, code = false, of = cell } = cell !== null && typeof cell === "object" && !(cell instanceof Node) ? cell : {};
+    return make("td", { className: [number && "number", code && "code"].filter(Boolean).join(" ") }, of instanceof Node ? of : String(of ?? NOTHING));
+  }));
+}
+
+/** Ask for JSON; null when it is not there or nobody answers. */
+export async function ask(path) {
+  try {
+    const answer = await fetch(path);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Ask again and again while a view is looked at: never twice at once, never in a tab that nobody sees. */
+export function keepAsking(path, every, take) {
+  let ended = false;
+  let timer = 0;
+  const turn = async () => {
+    if (!document.hidden) {
+      const told = await ask(path);
+      if (ended) return;
+      take(told);
+    }
+    timer = setTimeout(turn, every);
+  };
+  turn();
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+  };
+}

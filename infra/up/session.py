@@ -22,8 +22,11 @@ from infra.up.place import Place
 from infra.up.plan import JOB, Plan
 from infra.up.progress import lack, status
 from infra.up.tallies import Tallies
+from infra.up.targets import Targets
 from infra.up.terminal import Terminal
+from infra.web.access import terms_of
 from infra.web.feed import Feed
+from infra.web.looking import inquiries
 from infra.web.serve import Served, serve
 from infra.wiring import policy_settings
 
@@ -100,7 +103,8 @@ class Session:
     async def _serve(self) -> Served:
         web = self._settings.web
         feed = Feed(self._observer, self._about, self._policy, clock.now, clock.monotonic)
-        page = await serve(feed, web.host, web.port)
+        asked = inquiries(self._settings, self._place.broker.bootstrap, self._observer)
+        page = await serve(feed, terms_of(web), web.port, inquiries=asked)
         moved = f" (port {web.port} is taken)" if page.moved else ""
         self._terminal.say("live page", f"{page.url}{moved}")
         return page
@@ -115,8 +119,10 @@ class Session:
         producers = parts.producers(plan, settings, bootstrap, self._listen, with_history=self._place.fresh)
         replays = plan.replay is not None
         worker = parts.worker(settings, bootstrap, self._place.keys, brings_ticks=replays)
-        for part in (worker, *producers, *agents):
+        targets = Targets(settings.metrics)
+        for part in (targets.watched(worker), *producers, *map(targets.watched, agents)):
             self._supervisor.start(part)
+        self._terminal.say("metrics", targets.write(self._place.directory / "metrics.json"))
         self._terminal.say("started", ", ".join(self._supervisor.names))
 
     def _listen(self, name: str, line: str) -> None:

@@ -139,7 +139,8 @@ def _job_lines(job: Mapping[str, Any]) -> Iterator[str]:
 
 def _fleet_lines(told: Mapping[str, Any]) -> Iterator[str]:
     ettr = "" if told["ettr"] is None else f", of which {told['ettr']:.1%} productive"
-    yield f"fleet: {told['jobs']} jobs on {told['nodes']} nodes; {told['running_node_s']:.0f} node-seconds ran{ettr}"
+    jobs = "1 job" if told["jobs"] == 1 else f"{told['jobs']} jobs"
+    yield f"fleet: {jobs} on {told['nodes']} nodes; {told['running_node_s']:.0f} node-seconds ran{ettr}"
     yield f"  spares waited idle for {told['spare_node_s']:.0f} node-seconds; {told['out_node_s']:.0f} were out"
     yield (
         f"  {told['incidents']} incidents, {told['false_alarms']} of them false; {told['failures']} failures of "

@@ -176,7 +176,9 @@ def _assumptions(
         true = sum(one.failed is True for one in known)
         found.append(f"of the nodes left {true} failed afterwards, and {len(known) - true} were given back unharmed")
     if open_:
-        found.append(f"of {open_} nodes nothing is known since: each would have failed with the P that was told of it")
+        found.append(
+            f"of {open_} of the nodes left nothing is known since: each would have failed with the P told of it"
+        )
     if failures:
         found.append(f"the {failures} failures that did come would have held the job up as long under Young")
     return tuple(found)

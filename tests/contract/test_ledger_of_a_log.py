@@ -105,7 +105,7 @@ def test_a_person_reads_the_same(brokers: str, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines() == list(lines(found))
     text = "\n".join(lines(found))
     assert "against static Young" in text
-    assert "fleet: 2 jobs" in text
+    assert "fleet: 2 jobs on" in text
 
 
 def test_what_is_not_there_is_wrong_use(brokers: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,8 @@ class Tally:
 class Sink:
     """Joins a source, an outbox and InfluxDB.
 
+    ``turned_at`` is when the topics were last looked at, on the clock ``monotonic``.
+
     Parameters
     ----------
     outbox, found : where points wait, and where the topics were found to begin
@@ -68,6 +70,7 @@ class Sink:
         monotonic: Callable[[], float],
         say: Say,
     ) -> None:
+        self.turned_at = monotonic()
         self._outbox, self._begin, self._next = outbox, dict(found.begin), dict(found.next)
         self._post, self._bury, self._monotonic, self._say = post, bury, monotonic, say
         self._lock = threading.Lock()
@@ -88,6 +91,10 @@ class Sink:
         trouble = "; ".join(self._trouble.values()) or None
         return Tally(self._written, self._refused, self._unreadable, waiting, size, full, trouble)
 
+    def lacking(self) -> dict[str, str]:
+        """What keeps points from InfluxDB: where, and why."""
+        return dict(self._trouble)
+
     def run(self, source: Source) -> None:
         """Read and write until told to stop."""
         if self._next != self._outbox.next:
@@ -105,6 +112,7 @@ class Sink:
     def _read_on(self, source: Source) -> None:
         noted = self._monotonic()
         while not self._stopping.is_set():
+            self.turned_at = self._monotonic()
             with self._lock:
                 full = self._outbox.full
             if full:

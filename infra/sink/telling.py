@@ -151,14 +151,17 @@ class Telling:
             return
         self._grid[partition] = grid
         at = float(grid * GRID_S)
-        for job, (first, last) in self._progress.items():
-            if self._home[job] != partition or last - first <= BEGUN_S:
-                continue
+        begun = {
+            job
+            for job, (first, last) in self._progress.items()
+            if self._home[job] == partition and last - first > BEGUN_S
+        }
+        for job in sorted(begun):
             told = account_from(self._jobs[job].folds(), self._policy)
             if told is not None:
                 yield points.ledger_point(job, told, at)
         for one in self._shadows.compared() if self._shadows is not None else ():
-            if self._home.get(one.job) == partition:
+            if one.job in begun:
                 fields = {"commands": one.commands, "differences": one.differences, "seconds": one.seconds}
                 yield points.shadow_policy_point(one.job, one.policy, fields, at)
 

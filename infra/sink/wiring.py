@@ -13,7 +13,7 @@ from infra import clock
 from infra.broker.embedded import Broker
 from infra.broker.runs import runs_directory
 from infra.settings import Settings
-from infra.shadow_policies import shadow_policies
+from infra.shadow_policies import require_candidates, shadow_policies
 from infra.sink.refused import burying
 from infra.sink.service import Say, Sink
 from infra.sink.telling import READS, Telling
@@ -30,9 +30,10 @@ def address_of(settings: Settings) -> Address:
 
 
 def require_usable(settings: Settings) -> None:
-    """See that there is an address and a token; raises ``WrongUse`` with what to do."""
+    """See that address, token and candidates can be used; raises ``WrongUse`` with what to do."""
     address_of(settings).parts()
     read_token(settings.influx.token_file)
+    require_candidates(settings)
 
 
 def outbox_directory(settings: Settings, broker: Broker) -> Path:

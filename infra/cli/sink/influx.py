@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +40,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Write until told to stop."""
     from infra.broker.locate import locate_broker
     from infra.cli.options import report
+    from infra.logs import set_up
     from infra.sink.wiring import require_usable
 
+    set_up(settings.logs, "forestall sink influx")
     require_usable(settings)
     with locate_broker(settings) as broker:
         tally = _sink(options, settings, broker)
@@ -52,17 +54,19 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _sink(options: argparse.Namespace, settings: Settings, broker: Broker) -> Tally:
+    from infra import clock
+    from infra.metrics.health import Health
+    from infra.metrics.serving import Page, served
+    from infra.sink.telling_metrics import fill_of
     from infra.sink.wiring import open_sink, outbox_directory
 
+    say = logging.getLogger("forestall.sink").info
     directory = options.outbox or outbox_directory(settings, broker)
     with open_sink(settings, broker.bootstrap, directory, options.begin, say) as (sink, topics):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sink.stop())
         say(f"writes to {settings.influx.bucket} at {settings.influx.url}; points wait in {directory}")
-        sink.run(topics)
+        health = Health(lambda: clock.monotonic() - sink.turned_at, sink.lacking)
+        with served(settings.metrics, Page("sink influx", health, [fill_of(sink)])):
+            sink.run(topics)
         return sink.tally()
-
-
-def say(line: str) -> None:
-    """Tell a person what goes on."""
-    print(f"forestall: {line}", file=sys.stderr, flush=True)

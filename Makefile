@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check pure real faults format bench lab drill influx influxd torch clean kills storm
+.PHONY: help setup dev run test check pure real faults format bench lab drill influx influxd torch browser clean kills storm
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ drill: dev ## kill 20 nodes of a real torch job, under static Young and under fo
 torch: dev ## kill ranks of the torch example twenty times and saving processes eighty times (20 minutes)
 	@GPT_KILLS=20 SAVES_KILLED=40 $(BIN)/python -m pytest -s tests/fault/test_torch_gpt_killed.py \
 		tests/fault/test_killed_while_saving.py tests/fault/test_framework_callbacks.py
+
+browser: dev ## the live page in a real browser; prints figures and counts, screenshots in build/screenshots
+	@$(BIN)/python -m pytest -q -s tests/browser
 
 clean: ## remove the environment and what the tools cache
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -29,7 +29,9 @@ def digest(view: View) -> dict[str, Any]:
         "watch": watch(view),
         "jobs": [line(view.jobs[name]) for name in sorted(view.jobs)[:JOBS_MAX]],
         "jobs_known": len(view.jobs),
-        "recent": heapq.nlargest(RECENT_MAX, recent(view), key=lambda one: (one["at"], one["id"])),
+        "recent": heapq.nlargest(
+            RECENT_MAX, recent(view), key=lambda one: (one["at"], one["kind"] != "INCIDENT", one["id"])
+        ),
         "brakes": view.brakes.to_json(),
     }
 

@@ -19,14 +19,15 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from connectors.kafka.topics import ASSESSMENT
+from connectors.kafka.topics import ASSESSMENT, EVENT
 from infra.observer.reader import LogState
 from infra.observer.view import View
 from infra.web.access import Terms
 from infra.web.feed import Feed
 from infra.web.serve import Served, serve
 from models.policy_settings import PolicySettings
-from tests.observed_story import BAD, BEGAN, NODES, Story, assessment, rescue
+from models.records import Assessment
+from tests.observed_story import BAD, BEGAN, JOB, NODES, Story, assessment, progress, rescue
 
 pytestmark = pytest.mark.browser
 DEADLINE_S = 20.0
@@ -63,7 +64,7 @@ class Site:
     """The page, served from a thread of its own; it can go away and come back on its port."""
 
     def __init__(self, told: Told) -> None:
-        self._feed = Feed(
+        self.feed = Feed(
             told, lambda: {"title": "a story", "phase": "live"}, PolicySettings(), lambda: BEGAN + 60, time.monotonic
         )
         self._loop = asyncio.new_event_loop()
@@ -72,7 +73,7 @@ class Site:
         self.page = self.begin(0)
 
     def begin(self, port: int) -> Served:
-        self.page = asyncio.run_coroutine_threadsafe(serve(self._feed, Terms("127.0.0.1"), port), self._loop).result(20)
+        self.page = asyncio.run_coroutine_threadsafe(serve(self.feed, Terms("127.0.0.1"), port), self._loop).result(20)
         return self.page
 
     def end(self) -> None:
@@ -115,12 +116,19 @@ class Browser:
     """What the tests ask of the page."""
 
     def __init__(self, driver: webdriver.Chrome, site: Site) -> None:
-        self.driver = driver
+        self.driver, self.site = driver, site
         self.driver.get_log("browser")
         self.shape(1280, 1000)
-        self.driver.get(site.page.url)
-        self.until(lambda: len(self.all(".cell")) == len(NODES))
-        self.until(lambda: self.text("#detail-title") != "Node")
+        self.go("")
+
+    def go(self, way: str) -> None:
+        """Load that page of the page anew, and wait until it shows what is known."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.site.page.url}/#/{way}")
+        self.until(lambda: self.text("#condition") == "live")
+        self.until(lambda: len(self.all("#view .panel")) > 0)
+        if not way:
+            self.until(lambda: len(self.all(".recent li")) == 5)
 
     def shape(self, width: int, height: int, *, dark: bool = False) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -154,81 +162,153 @@ def browser(chromium: webdriver.Chrome, site: Site) -> Browser:
     return Browser(chromium, site)
 
 
-def test_it_opens_on_the_node_that_needs_a_look_without_a_word_on_the_console(browser: Browser) -> None:
-    assert browser.text("#detail-title") == BAD
-    assert "failing" in browser.text("#detail-verdict")
-    assert browser.text("#condition") == "live"
-    assert len(browser.all("#p-chart path.line")) == 1
-    assert browser.text("#worst tbody tr td") == "gpu0.temp_c"
-    assert browser.errors() == []
-    browser.keep("live-page-light")
+def command_of(told: Told, action: str) -> str:
+    """The id of the story's last command of that kind."""
+    commands = told.view.jobs[JOB].commands.values()
+    return [one.command.id for one in commands if one.command.action == action][-1]
 
 
-def test_a_verdict_is_told_by_word_and_shape_not_by_colour_alone(browser: Browser) -> None:
-    seen = {
-        verdict: browser.script(
-            "const c = document.querySelector(`.cell[data-verdict='${arguments[0]}']`);"
-            "return [c.querySelector('.verdict').textContent, c.querySelector('use').getAttribute('href')]",
-            verdict,
-        )
-        for verdict in ("healthy", "warming", "suspect", "failing", "unknown")
-    }
-    assert seen == {verdict: [verdict, f"#shape-{verdict}"] for verdict in seen}
-
-
-def test_the_job_shows_each_command_and_each_ranks_answers(browser: Browser) -> None:
-    tags = [element.text for element in browser.all(".timeline .tag")]
-    assert tags == ["RESTORE", "MIGRATE", "CHECKPOINT", "INCIDENT", "CHECKPOINT"]
-    checkpoint = browser.all(".timeline details")[2]
-    assert checkpoint.find_element(By.CSS_SELECTOR, ".sum").text.startswith("4/4 done")
-    rows = checkpoint.find_elements(By.CSS_SELECTOR, "tbody tr")
-    assert [row.find_element(By.CSS_SELECTOR, "td").text for row in rows] == [
-        "rank 0 · n01",
-        "rank 1 · n02",
-        "rank 2 · n03",
-        "rank 3 · n04",
+def test_the_first_page_tells_of_the_fleet_without_a_word_on_the_console(browser: Browser) -> None:
+    assert "1 failing" in browser.text(".panel .aside")
+    assert [row.text.split()[0] for row in browser.all(".pair .panel:first-child tbody tr")] == [BAD, "n12", "n15"]
+    assert [tag.text for tag in browser.all(".recent .tag")] == [
+        "RESTORE",
+        "MIGRATE",
+        "CHECKPOINT",
+        "INCIDENT",
+        "CHECKPOINT",
     ]
+    assert browser.errors() == []
+    browser.keep("fleet-light")
+
+
+@pytest.mark.parametrize(
+    "way", ["node/n03", "job/demo", "jobs", "savings", "pipeline", "decision/MIGRATE", "node/nobody"]
+)
+def test_no_page_says_a_word_on_the_console_but_of_what_is_not_there(browser: Browser, told: Told, way: str) -> None:
+    browser.go(way.replace("MIGRATE", command_of(told, "MIGRATE")))
+    browser.until(lambda: browser.all(".panel h2"))
+    missing = [entry for entry in browser.errors() if "404" not in entry["message"]]
+    assert missing == []
+    browser.keep(way.replace("/", "-"))
+
+
+def test_a_node_shows_its_past_its_worst_metrics_and_its_incident(browser: Browser) -> None:
+    browser.go(f"node/{BAD}")
+    browser.until(lambda: len(browser.all("canvas")) == 2)
+    assert "failing" in browser.text(".aside")
+    assert browser.text(".worst tbody td") == "gpu0.temp_c"
+    assert "60 points" in browser.script("return document.querySelector('.chart').getAttribute('aria-label')")
+    assert "opened" in browser.text("#view .panel:last-child tbody")
+
+
+def test_a_job_shows_each_command_and_each_ranks_answers(browser: Browser) -> None:
+    browser.go(f"job/{JOB}")
+    browser.until(lambda: len(browser.all(".timeline .tag")) == 5)
+    checkpoint = browser.all(".timeline details")[2]
+    rows = checkpoint.find_elements(By.CSS_SELECTOR, "tbody tr")
+    assert len(rows) == 4
     assert all(len(row.find_elements(By.CSS_SELECTOR, "td.stage:not(.none)")) == 5 for row in rows)
-    assert checkpoint.find_element(By.CSS_SELECTOR, ".what").text.startswith("every rank")
-    assert "theta" in checkpoint.find_element(By.CSS_SELECTOR, ".numbers").text
-    assert "step 440" in browser.text(".job .now")
+    assert "durable at 4 of 4 ranks" in browser.script(
+        "return document.querySelector('.strip svg').getAttribute('aria-label')"
+    )
     assert "Leaving n03 in time" in browser.text(".ledger-note")
 
 
-def test_a_node_is_chosen_by_keyboard_alone(browser: Browser) -> None:
-    first = browser.all(".cell")[0]
-    browser.script("arguments[0].focus()", first)
-    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ENTER):
+def test_a_decision_is_shown_from_the_view_and_says_why_it_is_not_explained(browser: Browser, told: Told) -> None:
+    browser.go(f"decision/{command_of(told, 'MIGRATE')}")
+    browser.until(lambda: browser.text("h2").startswith("MIGRATE rank 2 away from n03"))
+    browser.until(lambda: "no broker" in browser.text("#view .panel:last-child"))
+    assert "theta" in browser.text(".numbers")
+
+
+def test_a_node_is_found_and_opened_by_keyboard_alone(browser: Browser) -> None:
+    browser.script("document.querySelector('.heat canvas').focus()")
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT):
         browser.driver.switch_to.active_element.send_keys(key)
-    browser.until(lambda: browser.text("#detail-title") == "n02")
-    assert browser.driver.current_url.endswith("#n02")
     assert browser.script("return document.activeElement.dataset.node") == "n02"
-    assert browser.script("return document.activeElement.getAttribute('aria-pressed')") == "true"
+    assert browser.text("#cell-told").startswith("n02: healthy")
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    browser.until(lambda: browser.text("h2") == "Node n02")
+    assert browser.script("return document.activeElement.id") == "view"
 
 
-def test_what_was_opened_and_focused_stays_while_the_page_goes_on(browser: Browser, told: Told) -> None:
-    summary = browser.all(".timeline summary")[-1]
-    summary.click()
+def test_the_table_holds_what_the_map_does(browser: Browser) -> None:
+    browser.script("document.querySelector('button.plain').click()")
+    browser.until(lambda: len(browser.all(".listing tbody tr")) == len(NODES))
+    assert browser.text(".listing tbody tr td") == BAD
+    browser.script(
+        "const s = document.getElementById('find-node'); s.value = 'spare'; s.dispatchEvent(new Event('input'))"
+    )
+    browser.until(lambda: len(browser.all(".listing tbody tr")) == 1)
+
+
+def test_what_was_opened_stays_while_the_page_goes_on(browser: Browser, told: Told) -> None:
+    browser.go(f"job/{JOB}")
+    browser.until(lambda: len(browser.all(".timeline summary")) == 4)
+    browser.all(".timeline summary")[-1].click()
     story = Story()
     for second in range(60, 63):
-        later = story.append(ASSESSMENT, assessment(BAD, 2, BEGAN + second, second), BEGAN + second, BAD)
+        later = story.append(EVENT, progress(0, "n01", BEGAN + second, second), BEGAN + second, JOB)
         told.look(lambda view, record=later: view.fold(record))
-    browser.until(lambda: "63 points" in browser.script(POINTS))
+    browser.until(lambda: "step 464" in browser.text(".aside"))
     assert browser.script("return [...document.querySelectorAll('.timeline details')].at(-1).open") is True
-    assert browser.script("return document.activeElement.tagName") == "SUMMARY"
 
 
-POINTS = "return document.querySelector('#p-chart svg').getAttribute('aria-label')"
-
-
-def test_a_new_alarm_shows_by_itself(browser: Browser, told: Told) -> None:
+def test_an_alarm_is_shown_after_its_assessment_and_the_page_says_when(browser: Browser, told: Told) -> None:
+    appended = time.time()
     alarm = replace(assessment(BAD, 2, BEGAN + 60, 60), node="n09")
-    bad_one = Story().append(ASSESSMENT, alarm, BEGAN + 60, "n09")
-    assert browser.script("return document.querySelector('[data-node=n09]').dataset.verdict") == "healthy"
-    told.look(lambda view: view.fold(bad_one))
-    browser.until(
-        lambda: browser.script("return document.querySelector('[data-node=n09]').dataset.verdict") == "failing"
+    told.look(lambda view: view.fold(Story().append(ASSESSMENT, alarm, appended, "n09", latency_s=0.0)))
+    marks = "return performance.getEntriesByName('alarm').map((one) => one.detail).filter((one) => one.node === 'n09')"
+    browser.until(lambda: browser.script(marks))
+    (mark,) = browser.script(marks)
+    print(f"the alarm was on the screen {mark['shown'] - mark['alarmed']:.2f} s after its assessment was appended")
+    assert mark["shown"] >= mark["alarmed"] == pytest.approx(appended)
+    assert "2 failing" in browser.text(".panel .aside")
+
+
+FRAMES = """
+performance.clearMeasures('fleet');
+window.took = [];
+let last = performance.now();
+const turn = (now) => {
+  window.took.push(now - last);
+  last = now;
+  if (window.took.length < 600) requestAnimationFrame(turn);
+};
+requestAnimationFrame(turn);
+"""
+
+
+def test_two_thousand_nodes_stay_smooth(browser: Browser, told: Told) -> None:
+    """Prints frame times and payload; what is asserted is that only what changed was drawn again."""
+    many, story = [f"node-{number:04d}" for number in range(2_000)], Story()
+
+    def assess(names: list[str], like: Assessment) -> None:
+        for name in names:
+            record = story.append(ASSESSMENT, replace(like, node=name), like.ts, name)
+            told.look(lambda view, record=record: view.fold(record))
+
+    assess(many, assessment("n01", 1, BEGAN + 60, 60))
+    browser.until(lambda: "2,012 healthy" in browser.text(".panel .aside"))
+    browser.script(FRAMES)
+    for turn in range(6):
+        assess(many[turn::20], assessment(BAD, 2, BEGAN + 61 + turn, 61))
+        wanted = f"{100 * (turn + 1) + 1} failing"
+        browser.until(lambda wanted=wanted: wanted in browser.text(".panel .aside"))
+    drawn = browser.script("return performance.getEntriesByName('fleet').map((one) => [one.detail.many, one.duration])")
+    frames = sorted(browser.script("return window.took"))
+    busy = [one for one in drawn if one[0]]
+    p50, p99 = frames[len(frames) // 2], frames[int(len(frames) * 0.99)]
+    print(
+        f"drawn: {[(many, round(ms, 1)) for many, ms in busy]} cells, ms; a frame took p50 {p50:.1f} p99 {p99:.1f} ms"
     )
+    frame = browser.site.feed.frame()
+    print(f"payload: names {len(frame.names)}, cells {len(frame.cells)}, digest {len(frame.digest)} bytes")
+    assert len(frame.cells) < 10_000
+    assert busy
+    assert all(many <= 400 for many, _ in busy)
+    browser.keep("fleet-2000-light")
 
 
 def test_it_says_when_the_data_is_old_and_when_the_broker_is_away(browser: Browser, told: Told) -> None:
@@ -237,7 +317,7 @@ def test_it_says_when_the_data_is_old_and_when_the_broker_is_away(browser: Brows
     assert "12.0 s" in browser.text("#banner")
     told.log = LogState(away=True, silent_s=14.0)
     browser.until(lambda: browser.text("#condition") == "broker away")
-    browser.keep("live-page-broker-away")
+    browser.keep("broker-away")
     told.log = LogState(away=False, silent_s=0.1)
     browser.until(lambda: browser.text("#condition") == "live")
     assert not browser.all("#banner")[0].is_displayed()
@@ -247,19 +327,22 @@ def test_it_connects_again_by_itself(browser: Browser, site: Site) -> None:
     port = site.page.port
     site.end()
     browser.until(lambda: browser.text("#condition") == "disconnected")
-    assert len(browser.all(".cell")) == len(NODES), "the last that was heard stays"
+    assert len(browser.all(".recent li")) == 5, "the last that was heard stays"
     site.begin(port)
     browser.until(lambda: browser.text("#condition") == "live")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (768, False), (1280, True)])
-def test_nothing_is_wider_than_the_screen(browser: Browser, width: int, dark: bool) -> None:
+WAYS = ("", "node/n03", "job/demo", "decision/MIGRATE", "savings", "pipeline")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (360, True), (768, False)])
+def test_nothing_is_wider_than_the_screen(browser: Browser, told: Told, width: int, dark: bool) -> None:
     browser.shape(width, 1000, dark=dark)
-    browser.until(lambda: browser.script("return document.documentElement.clientWidth") <= width)
-    assert browser.script("return document.documentElement.scrollWidth") <= width
-    names = browser.script("return [...document.querySelectorAll('.cell b')].map((b) => b.scrollWidth - b.clientWidth)")
-    assert max(names) <= 1, "every name can be read whole"
-    browser.keep(f"live-page-{width}-{'dark' if dark else 'light'}")
+    for way in WAYS:
+        browser.go(way.replace("MIGRATE", command_of(told, "MIGRATE")))
+        browser.until(lambda: browser.all(".panel table, .panel .numbers"))
+        assert browser.script("return document.documentElement.scrollWidth") <= width, way
+        browser.keep(f"{way.replace('/', '-') or 'fleet'}-{width}-{'dark' if dark else 'light'}")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -25,7 +25,7 @@ export function nodeView(main, name) {
   const marks = panel("Incidents");
   const incidents = table("Incidents of this node", ["opened", "state", { text: "P", number: true }, { text: "deviation", number: true }, "job", "why"]);
   const none = make("p", { className: "quiet", textContent: "No incident on this node is known." });
-  marks.append(incidents, none);
+  marks.append(make("div", { className: "scrolls" }, incidents), none);
   main.append(top, metrics, marks);
 
   const charts = {

@@ -92,6 +92,8 @@ def decide(state: DecisionState, event: Event, cause: Cause) -> tuple[DecisionSt
     if not _enters(state, event):
         return state, ()
     touched = _observe(turn, event)
+    if not touched:
+        return state, ()
     for job in touched:
         watch_alarms(turn, job)
     if turn.may_act and not (isinstance(event, Incident) and event.history):
@@ -148,6 +150,8 @@ def _forget(state: DecisionState, before: float) -> None:
 
 def _observe(turn: Turn, event: Event) -> list[Job]:
     match event:
+        case Progress():  # the most by far
+            return observe_progress(turn, event)
         case Tick():
             return [turn.state.jobs[name] for name in sorted(turn.state.jobs)]
         case Incident():
@@ -158,8 +162,6 @@ def _observe(turn: Turn, event: Event) -> list[Job]:
             return observe_membership(turn, event)
         case NodeFate():
             return observe_fate(turn, event)
-        case Progress():
-            return observe_progress(turn, event)
         case Pause():
             return observe_pause(turn, event)
         case OptOut():

@@ -181,9 +181,10 @@ def observe_progress(turn: Turn, event: Progress) -> list[Job]:
 
 def _of_other_number(job: Job, event: Progress) -> bool:
     """Whether a rank speaks by a number that is not, or not yet, the one it is known by: a RESIZE is under way."""
+    if job.resizing is None and job.full_world is None:
+        return False
     rank = job.rank_on(event.node)
-    resized = job.resizing is not None or job.full_world is not None
-    return resized and rank is not None and rank != event.rank
+    return rank is not None and rank != event.rank
 
 
 def _began_anew(turn: Turn, job: Job, event: Progress) -> bool:

@@ -99,7 +99,8 @@ def assumptions(found: Replayed, asked: Asked) -> list[str]:
 def lines(result: Mapping[str, Any], run: str | None) -> Iterator[str]:
     """The same for a person."""
     where = "your own Kafka" if run is None else f"run {run}"
-    yield f"{where}, {_clock(result['from'])} to {_clock(result['to'])}: {_many(result['commands'], 'command')} on the log"
+    when = f"{_clock(result['from'])} to {_clock(result['to'])}"
+    yield f"{where}, {when}: {_many(result['commands'], 'command')} on the log"
     yield _policy(result["policy"])
     if result["model"] is not None:
         yield _model(result["model"])
@@ -108,8 +109,8 @@ def lines(result: Mapping[str, Any], run: str | None) -> Iterator[str]:
         yield "no difference: the candidate commands the same"
     else:
         yield (
-            f"{_many(len(differences), 'difference')}, {_many(result['equal'], 'command')} the same; in expectation the candidate "
-            f"{_saves(result['seconds']['expected'])}"
+            f"{_many(len(differences), 'difference')}, {_many(result['equal'], 'command')} the same; in expectation "
+            f"the candidate {_saves(result['seconds']['expected'])}"
         )
         yield from map(_line, differences[:SHOWN_MAX])
         if len(differences) > SHOWN_MAX:
@@ -144,8 +145,8 @@ def _failed(result: Mapping[str, Any]) -> Iterator[str]:
     if failures:
         was_s, would_s = (sum(one[key] for one in failures) for key in ("was_s", "would_s"))
         yield (
-            f"{_many(len(failures), 'real failure')} cost {was_s:.1f} s of the job, and would have cost {would_s:.1f} s under "
-            "the candidate"
+            f"{_many(len(failures), 'real failure')} cost {was_s:.1f} s of the job, and would have cost {would_s:.1f} "
+            "s under the candidate"
         )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from observed_story import JOB, rescue
+from observed_story import BAD, JOB, rescue
 
 from connectors.codecs.records import decode_assessment, decode_inventory, encode_record
+from connectors.influx.points import outcome_point
 from connectors.kafka.topics import ASSESSMENT, EVENT, INVENTORY
 from infra.observer.record import LogRecord
 from infra.sink.telling import Telling
 from models.policy_settings import PolicySettings
-from models.records import Counts, Event, InventoryNode, Membership, ShadowCounts, Tick
+from models.records import Counts, Event, InventoryNode, Membership, Outcome, ShadowCounts, Tick
 
 SECONDS = 90
 #: Ticks of the decision log have offsets of their own, beyond those of the story.
@@ -47,7 +48,15 @@ class Candidates:
 def story_lines(began: float, seconds: int = SECONDS) -> list[str]:
     """Every point of the story that begins then."""
     telling = Telling(PolicySettings(), Candidates())
-    return [line for record in _with_ticks(began, seconds) for line in telling.take(record)]
+    lines = [line for record in _with_ticks(began, seconds) for line in telling.take(record)]
+    return [*lines, outcome_point(_refused(began + seconds / 2))]
+
+
+def _refused(at: float) -> Outcome:
+    """What an agent says of a command that it does not carry out."""
+    return Outcome(
+        id="refused", job=JOB, command="c0", action="MIGRATE", node=BAD, stage="rejected", at=at, reason="opted-out"
+    )
 
 
 def _with_ticks(began: float, seconds: int) -> Iterator[LogRecord]:

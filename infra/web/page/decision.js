@@ -3,7 +3,7 @@
 import { lanes, numbers, target } from "./timeline.js";
 import { ask, fixed, link, make, NOTHING, panel, row, say, table, time } from "./text.js";
 
-const SHOWN = 12;
+const SHOWN = 8;
 const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value ?? NOTHING));
 const signed = (value) => `${value >= 0 ? "+" : "−"}${Math.abs(value).toPrecision(3)}`;
 
@@ -22,7 +22,7 @@ export function decisionView(main, id) {
     else say(absent, "The page has not read of this command or incident; the log may still hold it.");
     const answer = await ask(`/api/decision/${encodeURIComponent(id)}/explanation`);
     if (ended) return;
-    if (answer?.found) explain(why, waiting, answer.found);
+    if (answer?.found) explain(why, waiting, answer.found, told?.command);
     else say(waiting, `It cannot be explained now: ${answer?.lacking ?? "forestall does not answer"}.`);
   });
   return { end: () => { ended = true; } };
@@ -51,14 +51,25 @@ function showKnown(top, absent, told) {
   if (others.length) top.append(make("p", { className: "lead" }, "With it: ", ...others.flatMap((one, index) => [index ? ", " : "", link("decision", one.id, `${one.action} ${target(one)}`)])));
 }
 
-function explain(why, waiting, told) {
+function explain(why, waiting, told, command) {
   waiting.remove();
   const pairs = Object.entries(told.numbers ?? {}).map(([name, value]) => make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: short(value) })));
+  if (!command) why.append(make("p", { className: "lead", textContent: told.rule ?? "" }), make("dl", { className: "numbers", attr: { "aria-label": "What the rule was given" } }, ...pairs));
+  if (told.probability !== null && told.subject) why.append(make("p", { className: "lead" }, "P was ", make("b", { textContent: fixed(told.probability, 3) }), " on ", link("node", told.subject.node), told.baseline ? `; ${fixed(told.baseline.probability, 3)} is usual for it (${told.baseline.what})` : "", "."));
   why.append(
-    make("p", { className: "lead", textContent: told.rule ?? "" }),
-    make("dl", { className: "numbers", attr: { "aria-label": "What the rule was given" } }, ...pairs),
-    ...contributions(told), ...transitions(told.transitions ?? []), ...alternatives(told.alternatives ?? []), ...rest(told),
+    ...moved(told.metrics ?? []), ...contributions(told), ...transitions(told.transitions ?? []), ...alternatives(told.alternatives ?? []), ...rest(told),
   );
+}
+
+/** The metrics that moved P most, beside what is usual for this very node. */
+function moved(metrics) {
+  if (!metrics.length) return [];
+  const found = table("The metrics that moved P most", ["metric", { text: "value", number: true }, { text: "its usual", number: true }, { text: "extreme", number: true }, { text: "robust z", number: true }, { text: "moved the logit", number: true }]);
+  found.tBodies[0].append(...metrics.slice(0, 3).map((one) => row(
+    { of: one.metric, code: true }, ...[one.value, one.usual, one.extreme].map((value) => ({ of: `${short(value)} ${one.unit === "1" ? "" : one.unit ?? ""}`.trim(), number: true })),
+    { of: short(one.z), number: true }, { of: signed(one.contribution), number: true },
+  )));
+  return [make("h3", { textContent: "The metrics that moved P most" }), make("div", { className: "scrolls" }, found)];
 }
 
 /** Features, largest first; with them all, the contributions are the logit's difference from the baseline. */
@@ -66,9 +77,9 @@ function contributions(told) {
   const all = told.contributions ?? [];
   if (!all.length) return [];
   const most = Math.max(...all.map((one) => Math.abs(one.contribution)));
-  const moved = table("What moved P", ["metric", "feature", { text: "value", number: true }, { text: "usual", number: true }, { text: "moved the logit", number: true }, "size"]);
+  const found = table("What moved P, by feature", ["metric", "feature", { text: "value", number: true }, { text: "usual", number: true }, { text: "moved the logit", number: true }, "size"]);
   const shown = all.slice(0, SHOWN);
-  moved.tBodies[0].append(...shown.map((one) => {
+  found.tBodies[0].append(...shown.map((one) => {
     const bar = make("span", { className: "span", data: { sign: one.contribution < 0 ? "down" : "up" } });
     bar.style.transform = `scaleX(${most ? Math.abs(one.contribution) / most : 0})`;
     return row({ of: one.metric, code: true }, one.feature, { of: short(one.value), number: true }, { of: short(one.baseline), number: true }, { of: signed(one.contribution), number: true }, { of: bar });
@@ -76,7 +87,7 @@ function contributions(told) {
   const left = all.slice(SHOWN).reduce((sum, one) => sum + one.contribution, 0);
   const more = all.length > SHOWN ? ` The other ${all.length - SHOWN} moved it by ${signed(left)} together.` : "";
   const total = told.logit_difference === null || told.logit_difference === undefined ? "" : `In all the logit is ${signed(told.logit_difference)} from where a usual node's is.`;
-  return [make("h3", { textContent: "What moved P" }), make("div", { className: "scrolls" }, moved), make("p", { className: "quiet", textContent: `${total}${more}` })];
+  return [make("h3", { textContent: "By feature" }), make("div", { className: "scrolls" }, found), make("p", { className: "quiet", textContent: `${total}${more}` })];
 }
 
 function transitions(all) {
@@ -89,8 +100,8 @@ function transitions(all) {
 
 function alternatives(all) {
   if (!all.length) return [];
-  const others = table("What other policies would have done", ["policy", "would"]);
-  others.tBodies[0].append(...all.map((one) => row(one.policy, typeof one.would === "string" ? one.would : short(JSON.stringify(one.would)))));
+  const others = table("What other policies would have done", ["policy", "would", { text: "estimated", number: true }]);
+  others.tBodies[0].append(...all.map((one) => row(one.policy, typeof one.would === "string" ? one.would : short(JSON.stringify(one.would)), { of: typeof one.seconds === "number" ? `${signed(one.seconds)} s` : NOTHING, number: true })));
   return [make("h3", { textContent: "What others would have done" }), make("div", { className: "scrolls" }, others)];
 }
 

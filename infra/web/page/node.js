@@ -51,6 +51,8 @@ export function nodeView(main, name) {
     return showMetrics();
   }
 
+  const unit = (metric) => (metric.unit === "1" ? "" : ` ${metric.unit}`.trimEnd());
+
   function takeWindow(answer) {
     if (!answer) return;
     if (!answer.found) return say(lacking, known.window ? `No newer frames: ${answer.lacking}.` : `Its metrics cannot be shown: ${answer.lacking}.`);
@@ -69,17 +71,19 @@ export function nodeView(main, name) {
     offer(told.metrics, shown);
     for (const [metric, one] of known.drawn) if (!shown.includes(metric)) { one.chart.end(); one.figure.remove(); known.drawn.delete(metric); }
     for (const metric of shown) drawMetric(named.get(metric), told, detail);
+    const wanted = shown.map((metric) => known.drawn.get(metric).figure);
+    if (wanted.some((one, index) => picked.children[index] !== one)) picked.append(...wanted);
   }
 
   function drawMetric(metric, told, detail) {
     if (!known.drawn.has(metric.name)) {
       const made = figure(metric.name, true);
       picked.append(made.figure);
-      known.drawn.set(metric.name, { ...made, chart: chart(made.holder, { name: metric.name, xLabel: time, yLabel: compact, label: (v) => `${short(v)} ${metric.unit}`, colour: "--metric", fill: false }) });
+      known.drawn.set(metric.name, { ...made, chart: chart(made.holder, { name: metric.name, xLabel: time, yLabel: compact, label: (v) => `${short(v)}${unit(metric)}`, colour: "--metric", fill: false }) });
     }
     const one = known.drawn.get(metric.name);
     const last = metric.values.filter((value) => value !== null).pop();
-    say(one.now, last === undefined ? NOTHING : `${short(last)} ${metric.unit}${metric.counter ? " in all" : ""}`);
+    say(one.now, last === undefined ? NOTHING : `${short(last)}${unit(metric)}${metric.counter ? " in all" : ""}`);
     const from = told.ts[Math.max(0, told.ts.length - told.window)];
     const windowed = { from, to: told.ts[told.ts.length - 1], colour: "--accent", alpha: 0.07 };
     const marks = detail ? marksOf(detail) : {};

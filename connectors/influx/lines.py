@@ -17,9 +17,10 @@ from connectors.influx.schema import FieldType, Measurement
 Value = float | int | str | bool
 US: Final = 1_000_000
 NS_A_US: Final = 1_000
+#: Nanoseconds of a time are a signed integer of 64 bits.
+AT_S_MAX: Final = 9_223_372_036.0
 #: InfluxDB's own bound on a string is 64 KiB; no text of ours needs more than this.
 TEXT_BYTES_MAX: Final = 16_384
-_NS_MAX: Final = 9_223_372_036_854_775_806
 _INTEGER_MAX: Final = 2**63 - 1
 #: What a name cannot hold: a backslash escapes what follows it, and a line ends at the end of a line.
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\\%]")
@@ -39,12 +40,9 @@ def time_ns(at: float, place: int) -> int:
     InvalidRecord
         It is no time that InfluxDB can hold.
     """
-    if not math.isfinite(at):
-        raise InvalidRecord("no-such-time", f"{at} is no time")
-    found = round(at * US) * NS_A_US + place % NS_A_US
-    if not -_NS_MAX < found < _NS_MAX:
-        raise InvalidRecord("no-such-time", f"{at} is before 1678 or after 2262")
-    return found
+    if not -AT_S_MAX < at < AT_S_MAX:  # nor NaN
+        raise InvalidRecord("no-such-time", f"{at} is no time from 1678 to 2262")
+    return round(at * US) * NS_A_US + place % NS_A_US
 
 
 def line(measurement: Measurement, tags: Mapping[str, str | None], fields: Mapping[str, Value | None], at: int) -> str:

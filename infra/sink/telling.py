@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from connectors.codecs.records import decode_assessment, decode_command, decode_event
 from connectors.influx import points
+from connectors.influx.lines import AT_S_MAX
 from connectors.influx.schema import GRID_S
 from connectors.kafka.topics import ASSESSMENT, COMMAND, EVENT
 from infra.observer.account import account_from
@@ -146,7 +147,7 @@ class Telling:
 
     def _at_tick(self, tick: Tick, partition: int) -> Iterator[str]:
         """Where a tick is the first at or after a time of the grid: what is told of that time."""
-        grid = int(tick.at // GRID_S)
+        grid = int(tick.at // GRID_S) if abs(tick.at) < AT_S_MAX else 0
         if tick.history or grid <= self._grid.get(partition, 0):
             return
         self._grid[partition] = grid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Final
 
 from infra.observer.job import JobView
@@ -33,7 +34,13 @@ def digest(view: View) -> dict[str, Any]:
             RECENT_MAX, recent(view), key=lambda one: (one["at"], one["kind"] != "INCIDENT", one["id"])
         ),
         "brakes": view.brakes.to_json(),
+        "shadow_policies": shadows(view),
     }
+
+
+def shadows(view: View) -> list[dict[str, Any]]:
+    """How the policies that run in the shadow compare, job by job."""
+    return [] if view.shadows is None else [asdict(one) for one in view.shadows.compared()[:JOBS_MAX]]
 
 
 def watch(view: View) -> list[dict[str, Any]]:

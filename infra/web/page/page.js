@@ -6,9 +6,11 @@ import { jobView, jobsView } from "./job.js";
 import { nodeView } from "./node.js";
 import { pipelineView } from "./pipeline.js";
 import { savingsView } from "./savings.js";
-import { count, duration, make, say, time } from "./text.js";
+import { count, duration, keepAsking, make, say, time } from "./text.js";
 
 const LOST_MS = 4000;
+/** The breaker stands in the workers' snapshots, which are not read more often for its sake. */
+const BREAKER_MS = 30_000;
 const byId = (id) => document.getElementById(id);
 const state = { names: [], roles: [], jobs: [], named: 0, cells: new Uint8Array(0), tally: {}, digest: null };
 const ROUTES = { node: nodeView, job: jobView, decision: decisionView, jobs: jobsView, savings: savingsView, pipeline: pipelineView };
@@ -16,6 +18,7 @@ const WAYS = { node: "fleet", job: "jobs", decision: "jobs" };
 let view = null;
 let shown = null;
 let heardAt = performance.now();
+let tripped = [];
 
 function condition(name, text, banner) {
   byId("condition").dataset.condition = name;
@@ -34,6 +37,7 @@ function showCondition(log) {
 /** Pauses and opt-outs, on whatever page one is: they explain why nothing is done. */
 function showBrakes(brakes) {
   const said = [
+    ...tripped.map((one) => `The breaker is open since ${time(one.at)}: ${one.outs} of ${one.fleet} nodes are out, ${one.bound} may be. No node is left until somebody closes it: forestall resume --breaker`),
     ...brakes.pauses.map((one) => `Paused: ${one.job === null ? "all jobs" : `job ${one.job}`}, by ${one.by} at ${time(one.at)}${one.why ? ` (${one.why})` : ""}`),
     ...(brakes.opt_outs.length ? [`Kept out of what forestall does: ${brakes.opt_outs.slice(0, 6).map((one) => one.node).join(", ")}${brakes.opt_outs.length > 6 ? ` and ${count(brakes.opt_outs.length - 6)} more` : ""}`] : []),
   ];
@@ -131,6 +135,10 @@ let resizing = 0;
 addEventListener("resize", () => {
   cancelAnimationFrame(resizing);
   resizing = requestAnimationFrame(() => view?.redraw?.());
+});
+keepAsking("/api/pipeline", BREAKER_MS, (answer) => {
+  tripped = (answer?.found?.brakes.breakers ?? []).flatMap((one) => one.tripped ?? []);
+  if (state.digest) showBrakes(state.digest.brakes);
 });
 show();
 listen();

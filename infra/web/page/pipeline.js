@@ -68,7 +68,7 @@ function showModels(body, told, read) {
     ...refused.map((why) => ["refused", why]),
     ["shadow model", shadow ? `${shadow.digest.slice(0, 16)}: ${count(shadow.compared)} compared, mean |ΔP| ${fixed(shadow.mean_difference, 4)}, alarms of one alone ${count(shadow.active_only)} and ${count(shadow.shadow_only)}` : "none"],
     ...(read?.policy ? [["policy", `checkpoint ${read.policy.checkpoint}, migration ${read.policy.migration}, level ${read.policy.level}`]] : []),
-    ...(told.shadow_policies ?? []).map((one) => [`shadow policy ${one.policy}`, `job ${one.job}: ${count(one.commands)} commands, ${count(one.differences)} differences${one.seconds === null ? "" : `, ${fixed(one.seconds, 0)} s`}`]),
+    ...(told.shadow_policies ?? []).map((one) => [`shadow policy ${one.policy}, job ${one.job}`, `${count(one.commands)} commands, ${count(one.differences)} differences, ${one.seconds < 0 ? "would cost" : "would save"} about ${duration(Math.abs(one.seconds))}`]),
   ];
   keep(body, rows.map(([what, words]) => [`${what}`, words, () => row(what, words)]));
 }

@@ -26,8 +26,6 @@ WIDE_CLIP: Final = 100.0
 #: Each so-manieth row tells where the pieces lie.
 _BOUNDED_BY_EACH: Final = 7
 STD_MIN: Final = 1e-3
-#: A target that is a probability counts as at least this, and at most 1 less it.
-CERTAIN: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +34,10 @@ class Recipe:
 
     The step width falls in a straight line from ``rate`` to nothing over the epochs. ``balanced`` gives positive rows
     :func:`imbalance_weight`; where the parts are balanced otherwise it only blurs the very top. ``hidden`` are the
-    widths of the layers in between. ``focus`` is the log odds at which probabilities that are fitted to are told apart
-    best: where alarms are to open. Targets that are 0 or 1 know no such place. ``members`` networks, each from a
-    seed of its own, are made one that gives the mean of their log odds. With ``quantiles`` each feature is told in
-    pieces between them (:mod:`models.training.hinges`). ``certain``, if not 0, takes the squared error of log odds for
-    the loss, of targets that are probabilities, at least this and at most 1 less it: beyond it is all one to an alarm.
+    widths of the layers in between. ``members`` networks, each from a seed of its own, are made one that gives the mean
+    of their log odds. With ``quantiles`` each feature is told in pieces between them (:mod:`models.training.hinges`).
+    ``certain``, if not 0, takes the squared error of log odds for the loss, of targets that are probabilities, at least
+    this and at most 1 less it: beyond it is all one to an alarm.
     """
 
     form: Form = "mlp"
@@ -52,7 +49,6 @@ class Recipe:
     rate: float = 3e-3
     decay: float = 1e-3
     balanced: bool = True
-    focus: float = 0.0
     members: int = 1
     quantiles: tuple[float, ...] = ()
     certain: float = 0.0
@@ -167,8 +163,6 @@ def _train(
         elif (waited := waited + 1) >= recipe.patience:
             break
     network.load_state_dict(best_state)
-    with torch.no_grad():
-        network[-1].bias += recipe.focus
     return network
 
 
@@ -188,13 +182,12 @@ def _loss(recipe: Recipe, share: float) -> nn.Module:
 
 
 def _aimed_at(recipe: Recipe, target: NDArray[Any]) -> NDArray[np.float32]:
-    """What is fitted to; log odds count from ``focus``, which the last bias is given back when all is fitted."""
-    if not recipe.focus and not recipe.certain:
+    """What is fitted to: the target, or its log odds."""
+    if not recipe.certain:
         return target.astype(np.float32)
-    certain = recipe.certain or CERTAIN
-    bounded = np.clip(target.astype(np.float64), certain, 1 - certain)
-    odds = np.log(bounded / (1 - bounded)) - recipe.focus
-    return (odds if recipe.certain else sigmoid(odds)).astype(np.float32)
+    bounded = np.clip(target.astype(np.float64), recipe.certain, 1 - recipe.certain)
+    found: NDArray[np.float32] = np.log(bounded / (1 - bounded)).astype(np.float32)
+    return found
 
 
 def imbalance_weight(share: float) -> float:

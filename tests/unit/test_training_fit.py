@@ -215,20 +215,6 @@ def test_saving_and_loading_keeps_a_fitted_predictor(tmp_path: Path, parts: dict
     )
 
 
-def test_a_belief_is_fitted_wherever_the_focus_is(parts: dict[str, Examples]) -> None:
-    believed = {}
-    for name, rows in parts.items():
-        x = rows.features
-        p = 1 / (1 + np.exp(-(3 * np.abs(x[:, 0]) + 0.2 * (x[:, 1] - 5) - 4)))
-        believed[name] = replace(rows, believed=p.astype(np.float32))
-    for focus in (0.0, 1.5):
-        recipe = Recipe(seed=1, focus=focus, hidden=(16, 8), balanced=False, batch=64, rate=1e-2)
-        told = fit(recipe, believed, FRAME)
-        assert len(told.layers) == 3
-        said = 1 / (1 + np.exp(-told.logit(believed["validation"].features)))
-        assert np.abs(said - believed["validation"].believed).mean() < 0.05
-
-
 def test_several_networks_made_one_give_the_mean_of_their_log_odds() -> None:
     recipes = [Recipe(seed=seed, hidden=(7, 4)) for seed in range(3)]
     networks = [layers_of(build(recipe, 5)) for recipe in recipes]

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from observed_story import BEGAN, Clock, Watched
 
 from connectors.errors import Failed, Unreachable, WrongUse
 from infra.settings import Web
-from infra.web.access import SESSION_S, SESSIONS_MAX, Doorkeeper, Terms, read_token, terms_of
+from infra.web.access import SESSION_S, SESSIONS_MAX, Doorkeeper, Terms, Tls, read_token, terms_of
 from infra.web.app import build_page
 from infra.web.charts import RELEASED, chart_file
 from infra.web.feed import Feed
 from infra.web.inquiries import Inquiries, Inquiry
-from infra.web.login import PLAIN_COOKIE
+from infra.web.login import PLAIN_COOKIE, SECURE_COOKIE
+from infra.web.serve import serve
 from models.policy_settings import PolicySettings
 
 TOKEN = "t" * 32
@@ -91,6 +99,53 @@ async def test_the_form_of_another_site_is_not_taken(client: TestClient[Any, Any
 async def test_nothing_else_is_posted(client: TestClient[Any, Any], path: str) -> None:
     answer = await client.post(path, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status == 405
+
+
+def certificate(folder: Path) -> Tls:
+    """A certificate of its own for this machine, good for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "forestall")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    tls = Tls(folder / "page.crt", folder / "page.key")
+    tls.cert.write_bytes(made.public_bytes(Encoding.PEM))
+    tls.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return tls
+
+
+async def test_with_tls_the_page_is_served_by_any_name_and_its_cookie_is_of_this_host_alone(tmp_path: Path) -> None:
+    page = await serve(feed(), Terms("0.0.0.0", TOKEN, certificate(tmp_path)), 0)
+    assert page.url == f"https://0.0.0.0:{page.port}"
+    url, headers = f"https://127.0.0.1:{page.port}", {"Host": f"page.example:{page.port}"}
+    try:
+        async with ClientSession() as session:
+            async with session.post(
+                f"{url}/login", data={"token": TOKEN}, headers=headers, ssl=False, allow_redirects=False
+            ) as answer:
+                cookie = answer.cookies[SECURE_COOKIE]
+            assert cookie["secure"]
+            assert cookie["path"] == "/"
+            held = {**headers, "Cookie": f"{SECURE_COOKIE}={cookie.value}"}
+            async with session.get(f"{url}/api/overview", headers=held, ssl=False) as answer:
+                assert answer.status == 200
+    finally:
+        await page.stop()
+
+
+async def test_a_key_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    tls = certificate(tmp_path)
+    tls.key.write_text("no key")
+    with pytest.raises(WrongUse, match="tls_key"):
+        await serve(feed(), Terms("127.0.0.1", TOKEN, tls), 0)
 
 
 def test_a_session_ends_by_itself_and_there_are_only_so_many() -> None:

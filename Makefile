@@ -7,7 +7,7 @@ PINS := pyproject.toml constraints.txt sdk/pyproject.toml infra/deploy/install.s
 .PHONY: help setup dev run test check pure real faults format bench backtest lab drill influx influxd torch browser clean kills storm
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-13s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "  %-15s%s\n", $$1, $$2}'
 
 run: setup ## start everything on this machine and see a failing node left behind (ARGS='--for 60s' and the like)
 	@$(BIN)/forestall up $(ARGS)

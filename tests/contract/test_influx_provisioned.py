@@ -6,8 +6,8 @@ import json
 import re
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from influx_server import Place, Row, own_place
@@ -58,14 +58,18 @@ def told(place: Place, made: Provisioned) -> float:
     return began
 
 
-def wait_for(what: str, answer: Any) -> Any:
-    """The first answer that is one, of something that takes its time."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := answer():
-            return found
+def run_task(place: Place, task: str, due: float) -> None:
+    """Have a task run once, as at that time, and wait until it has; between running and having run it is nowhere."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due))
+    run = place.api.ask("POST", f"/api/v2/tasks/{task}/runs", {"scheduledFor": at})["id"]
+    path = f"/api/v2/tasks/{task}/runs/{run}"
+    deadline, status = time.monotonic() + PATIENCE_S, ""
+    while status != "success" and time.monotonic() < deadline:
         time.sleep(0.1)
-    raise AssertionError(f"{what} did not come within {PATIENCE_S:.0f} s")
+        with suppress(Failed):
+            status = place.api.ask("GET", path)["status"]
+        assert status not in {"failed", "canceled"}, place.api.ask("GET", f"{path}/logs")
+    assert status == "success", f"task {task} was {status or 'nowhere'} for {PATIENCE_S:.0f} s"
 
 
 def counted(place: Place) -> dict[str, int]:
@@ -183,16 +187,8 @@ def asked(place: Place, panel: Panel, token: str, *, grafana: bool) -> list[Row]
 @pytest.fixture(scope="module")
 def hourly(place: Place, made: Provisioned, told: float) -> None:
     """Every task has run once, as at a full hour after the older story."""
-    due = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(told - HOUR_S))
     for task in made.tasks.values():
-        run = place.api.ask("POST", f"/api/v2/tasks/{task}/runs", {"scheduledFor": due})["id"]
-
-        def ended(task: str = task, run: str = run) -> str | None:
-            status = place.api.ask("GET", f"/api/v2/tasks/{task}/runs/{run}")["status"]
-            assert status not in {"failed", "canceled"}, place.api.ask("GET", f"/api/v2/tasks/{task}/runs/{run}/logs")
-            return status if status == "success" else None
-
-        wait_for(f"task {task}", ended)
+        run_task(place, task, (told - HOUR_S) // HOUR_S * HOUR_S)
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -224,9 +220,7 @@ def test_an_hour_is_one_point_however_often_it_is_made(place: Place, made: Provi
     assert {row["_field"] for row in before} >= {"probability_max", "probability_mean", "verdict_code_max"}
     assert all(re.search(r":00:00Z$", row["_time"]) for row in before)
     task = made.tasks["forestall: assessment, by the hour"]
-    due = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(time.time() - HOUR_S))
-    run = place.api.ask("POST", f"/api/v2/tasks/{task}/runs", {"scheduledFor": due})["id"]
-    wait_for("the second run", lambda: place.api.ask("GET", f"/api/v2/tasks/{task}/runs/{run}")["status"] == "success")
+    run_task(place, task, (time.time() - HOUR_S) // HOUR_S * HOUR_S)
     assert place.rows(query) == before
 
 
@@ -238,22 +232,13 @@ def test_a_check_says_what_is_wrong_and_names_its_runbook(
     found = place.api.ask("GET", f"/api/v2/checks/{made.checks[f'forestall: {name}']}")
     # the last minute of the newer story, its middle, and the silence after the older one
     late_s = {"node-failing": SECONDS - 5, "command-refused": SECONDS / 2 + 10, "worker-silent": 300 - 2 * HOUR_S}[name]
-    due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(told + late_s))
-    task = found["taskID"]
-    run = place.api.ask("POST", f"/api/v2/tasks/{task}/runs", {"scheduledFor": due})["id"]
-    wait_for(f"check {name}", lambda: _ended(place, task, run))
+    run_task(place, found["taskID"], told + late_s)
     flux = f"""from(bucket: "_monitoring") |> range(start: -4h)
         |> filter(fn: (r) => r._measurement == "statuses" and r._field == "_message")
         |> filter(fn: (r) => r._check_name == "forestall: {name}")"""
     said = [row for row in place.rows(flux) if row["_level"] != "ok"]
     assert {row["_level"] for row in said} == {check.level.lower()}
     assert f"Runbook: docs/runbooks/{check.runbook}.md" in said[0]["_value"]
-
-
-def _ended(place: Place, task: str, run: str) -> bool:
-    status = place.api.ask("GET", f"/api/v2/tasks/{task}/runs/{run}")["status"]
-    assert status not in {"failed", "canceled"}, place.api.ask("GET", f"/api/v2/tasks/{task}/runs/{run}/logs")
-    return bool(status == "success")
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_a_person_reads_each_cure_below_its_fault(settings: Settings, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("FAULT broker   Kafka ended")
     assert lines[1].startswith("      cure:    follow what the message says")
-    assert [line[:14] for line in lines[2:]] == ["ok    artefact", "ok    keys    ", "ok    disk    "]
+    assert [line[:14] for line in lines[2:]] == ["ok    artefact", "ok    keys    ", "ok    influx  ", "ok    disk    "]
 
 
 def test_a_program_gets_the_same_as_one_object(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,5 +172,6 @@ def test_a_program_gets_the_same_as_one_object(settings: Settings, capsys: pytes
         ("broker", False),
         ("artefact", True),
         ("keys", True),
+        ("influx", True),
         ("disk", True),
     ]

@@ -87,9 +87,9 @@ CHECKS: Final = (
         above=0.2,
     ),
     Check(
-        name="worker-silent",
+        name="worker-stale",
         says="no partition has been worked on",
-        runbook="worker-does-not-start",
+        runbook="worker-stale",
         level="CRIT",
         measurement="pipeline",
         field="assessed",

@@ -224,14 +224,14 @@ def test_an_hour_is_one_point_however_often_it_is_made(place: Place, made: Provi
     assert place.rows(query) == before
 
 
-@pytest.mark.parametrize("name", ["node-failing", "command-refused", "worker-silent"])
+@pytest.mark.parametrize("name", ["node-failing", "command-refused", "worker-stale"])
 def test_a_check_says_what_is_wrong_and_names_its_runbook(
     place: Place, made: Provisioned, told: float, name: str
 ) -> None:
     (check,) = [one for one in CHECKS if one.name == name]
     found = place.api.ask("GET", f"/api/v2/checks/{made.checks[f'forestall: {name}']}")
     # the last minute of the newer story, its middle, and the silence after the older one
-    late_s = {"node-failing": SECONDS - 5, "command-refused": SECONDS / 2 + 10, "worker-silent": 300 - 2 * HOUR_S}[name]
+    late_s = {"node-failing": SECONDS - 5, "command-refused": SECONDS / 2 + 10, "worker-stale": 300 - 2 * HOUR_S}[name]
     run_task(place, found["taskID"], told + late_s)
     flux = f"""from(bucket: "_monitoring") |> range(start: -4h)
         |> filter(fn: (r) => r._measurement == "statuses" and r._field == "_message")

@@ -71,7 +71,11 @@ class AssessFold:
         """Decode, assess, encode."""
         records = enumerate(self._decoder.decode_batch(batch.values), batch.first)
         concluded = self._assessor.apply(records)
-        self.told_at = [one.ts for _, one in concluded if type(one) is Assessment and is_live(one)]
+        self.told_at = [
+            one.ts
+            for _, one in concluded
+            if type(one) is Assessment and not one.history and one.verdict != "unknown"  # of a frame that has just come
+        ]
         return [self._encode(offset, conclusion, batch) for offset, conclusion in concluded]
 
     def _encode(self, offset: int, conclusion: Conclusion, batch: Batch) -> Output:
@@ -84,11 +88,6 @@ class AssessFold:
         place = Place(offset, conclusion.cause.index)
         key = conclusion.node.encode() if isinstance(conclusion, Assessment) else COUNTS_KEY
         return Ordered(place, key, encode_record(conclusion))
-
-
-def is_live(told: Assessment) -> bool:
-    """Whether an assessment is of a frame that has just come: of no loaded past, and not of silence."""
-    return not told.history and told.verdict != "unknown"
 
 
 def assess_stage(

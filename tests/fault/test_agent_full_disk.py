@@ -23,6 +23,8 @@ from infra.broker.embedded import Broker
 from models.records import NodeFate
 
 SMALL = "size=256k"
+#: The log is limited as well, and must have room for the reason.
+SHORT = ("--set", "logs.format=text")
 #: In 512-byte blocks: the agent's memory of a command is larger, its other files are not.
 LIMITED = ("/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "limited", str(FORESTALL))
 
@@ -187,11 +189,11 @@ def test_an_agent_whose_disk_fills_up_stops_before_the_effect_and_the_next_one_c
 @pytest.mark.broker
 def test_an_agent_that_may_write_no_more_leaves_its_rank_alone(cluster: Cluster) -> None:
     """Where nobody may mount: the size of the agent's files is limited instead."""
-    cluster.start("n0", "--rank", "0")
+    cluster.start("n0", "--rank", "0", *SHORT)
     cluster.progress(0, 3)
     (rank,) = cluster.rank_processes()
     cluster.kill("n0")
-    limited = cluster.start("n0", "--rank", "0", by=LIMITED)
+    limited = cluster.start("n0", "--rank", "0", *SHORT, by=LIMITED)
     migrate = cluster.order("MIGRATE", node="n0", ranks=(0,))
     assert ended(limited) == 1
     assert "cannot be written: File too large" in (cluster.directory / "n0.log").read_text()

@@ -71,6 +71,7 @@ def test_the_sink_is_killed(server: Process, log: Log, sink: SinkProcess, tmp_pa
         goes_on(server, log)
         sink.kill()
         sink.start()
+    goes_on(server, log)
     all_is_there(server, log, sink, tmp_path)
     print(f"\nsink killed {KILLS} times: {log.count} points expected, {outcomes_held(server)} written")
 

@@ -20,7 +20,7 @@ from models.limits import METRIC_NAME_CHARS_MAX, METRICS_MAX, NODE_NAME_CHARS_MA
 from models.records import Command, Frame
 from models.telemetry import Member, ModelChoice, TelemetryTick
 
-FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference" / "schemas"
+FOLDER: Final[Path] = Path(__file__).parent.parent / "docs" / "reference" / "schemas"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 #: The types on each topic by ``kind``; None stands for records that carry no kind.

@@ -2,8 +2,9 @@
 
 Run by ``test_killed_while_saving.py``: ``python tests/killed_saver.py DIRECTORY KILLS WORLD SEED``. torch is imported
 once; the ranks are forked. One of them, drawn by the seed, is killed at a random moment of the saving; the others are
-killed after it. Each second time the moment is put off until a save is half-written. Each line of the output tells what an inspection found: the newest step that every rank had called
-durable, the newest good step, what loading it gave, and how many attempts lay half-written.
+killed after it. Each second time the moment is put off until a save is half-written. Each line of the output tells what
+an inspection found: the newest step that every rank had called durable, the newest good step, what loading it gave, and
+how many attempts lay half-written.
 """
 
 from __future__ import annotations

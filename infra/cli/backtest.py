@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 
-from infra.cli.options import report
+from infra.cli.options import instant, report
 from infra.settings import Settings
 
 
@@ -53,22 +52,3 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         result = document(found, asked)
         report(options, {"run": log.run, **result}, lines(result, log.run))
     return 0
-
-
-def instant(text: str) -> float:
-    """Return Unix seconds for a time in ISO 8601 (UTC where it names no zone), or for bare Unix seconds.
-
-    >>> instant("2026-11-24T10:00:00Z"), instant("1795514400.5")
-    (1795514400.0, 1795514400.5)
-    """
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write for example 2026-11-24T10:00:00Z, or Unix seconds"
-        ) from None
-    return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 
-from infra.cli.backtest import instant
-from infra.cli.options import report
+from infra.cli.options import instant, report
 from infra.settings import Settings
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,25 @@ def duration(text: str) -> float:
     if not (seconds > 0 and math.isfinite(seconds)):
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 60s, 5m or 2h")
     return seconds
+
+
+def instant(text: str) -> float:
+    """Return Unix seconds for a time in ISO 8601 (UTC where it names no zone), or for bare Unix seconds.
+
+    >>> instant("2026-11-24T10:00:00Z"), instant("1795514400.5")
+    (1795514400.0, 1795514400.5)
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write for example 2026-11-24T10:00:00Z, or Unix seconds"
+        ) from None
+    return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
 
 
 def speed(text: str) -> float:

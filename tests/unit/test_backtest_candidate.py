@@ -9,7 +9,7 @@ import pytest
 
 from connectors.errors import WrongUse
 from infra.backtest.candidate import candidate_incidents, candidate_policy, changed
-from infra.cli.backtest import instant
+from infra.cli.options import instant
 from infra.settings import load
 from infra.shadow_policies import candidates, names_of, require_candidates, shadow_policies
 from models.incident import IncidentSettings

@@ -55,5 +55,6 @@ class ModelsInUse:
         """The artefacts that may be it, the nearest first."""
         own = artefact_path(self._settings.predictor.artefact)
         for path in dict.fromkeys((own, *map(shipped_artefact, SHIPPED))):
-            yield artefact_content(path)
+            if path.is_file():  # the settings may name one that only the worker's machine has
+                yield artefact_content(path)
         yield from artefact_records(self._brokers, digest)

@@ -22,7 +22,7 @@ def inquiries(settings: Settings, bootstrap: str, observer: Observer) -> Inquiri
     """The questions that can be answered where a broker is: metrics of a node, an explanation, how far workers are."""
     return Inquiries(
         metrics=Inquiry(_metrics(bootstrap, observer), WINDOW_KEPT_S, clock.monotonic),
-        explanation=Inquiry(_explanation(bootstrap), EXPLAINED_KEPT_S, clock.monotonic),
+        explanation=Inquiry(_explanation(settings, bootstrap), EXPLAINED_KEPT_S, clock.monotonic),
         pipeline=Inquiry(_pipeline(settings, bootstrap), PIPELINE_KEPT_S, clock.monotonic),
     )
 
@@ -40,13 +40,15 @@ def _metrics(bootstrap: str, observer: Observer) -> Callable[[str], dict[str, An
     return ask
 
 
-def _explanation(bootstrap: str) -> Callable[[str], dict[str, Any]]:
+def _explanation(settings: Settings, bootstrap: str) -> Callable[[str], dict[str, Any]]:
     def ask(id: str) -> dict[str, Any]:
         from infra.explain.document import explanation
+        from infra.models_in_use import ModelsInUse
         from infra.run_log import RunLog
 
         with reader(bootstrap) as consumer:
-            return explanation(RunLog(None, bootstrap, consumer), id, replay=False)
+            models = ModelsInUse(settings, bootstrap)
+            return explanation(RunLog(None, bootstrap, consumer), id, replay=False, models=models)
 
     return ask
 

@@ -139,3 +139,14 @@ def test_a_model_is_found_by_its_digest_wherever_it_is(monkeypatch: pytest.Monke
     content = shipped_artefact("eq1").read_bytes()
     monkeypatch.setattr(place, "artefact_records", lambda brokers, digest: [b"nonsense", content])
     assert ModelsInUse(load(None, []), "kafka:9092").predictor(eq1.digest).digest == eq1.digest
+
+
+def test_a_file_that_only_the_worker_has_keeps_nobody_from_the_models_that_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import infra.models_in_use as place
+
+    monkeypatch.setattr(place, "artefact_records", lambda brokers, digest: [])
+    eq1 = load_artefact(shipped_artefact("eq1"))
+    elsewhere = load(None, ["predictor.artefact=/nowhere/own.safetensors"])
+    assert ModelsInUse(elsewhere, "kafka:9092").predictor(eq1.digest).digest == eq1.digest

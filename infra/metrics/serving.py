@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -136,7 +137,9 @@ class _Server(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to tell of."""
+        """A client that went away is nothing to tell of; a page that could not be made is."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            log.exception("a page could not be made")
 
 
 class _Handler(BaseHTTPRequestHandler):

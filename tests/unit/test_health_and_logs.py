@@ -8,10 +8,12 @@ import json
 import logging
 import re
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from infra.metrics.families import Scrape, exposition
 from infra.metrics.health import LOOP_S, Health
 from infra.metrics.readers import lacking_of
 from infra.metrics.reasons import DEAD_LETTERS, REFUSALS, refusal
-from infra.metrics.serving import Page, served
+from infra.metrics.serving import Page, _Server, served
 from infra.metrics.watch import ANSWER_S, LOOK_S, Watch
 from infra.metrics.watched_agent import ASK_S, AgentMetrics, BrokerLook
 from infra.observer.reader import LogState
@@ -307,6 +309,27 @@ def test_nothing_but_asking_is_allowed(url: str) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{url}/metrics", b"x", method="POST"), timeout=10)
     with told.value as answer:
         assert answer.code == 501
+
+
+def test_a_page_that_cannot_be_made_is_said_and_a_client_that_has_gone_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fault() -> Mapping[str, str]:
+        raise RuntimeError("changed under an iteration")
+
+    with _Server("127.0.0.1", 0, Page("web", Health(lambda: 0.0, fault), [])) as server:
+        for gone in (BrokenPipeError(), TimeoutError()):
+            try:
+                raise gone
+            except OSError:
+                server.handle_error(None, ("127.0.0.1", 1))
+        assert not caplog.records
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises((OSError, HTTPException)):
+            urllib.request.urlopen(f"http://127.0.0.1:{server.server_address[1]}/readyz", timeout=10)
+        thread.join()
+    assert "changed under an iteration" in caplog.text
 
 
 def test_a_port_that_is_taken_is_said_and_keeps_nobody_from_working(caplog: pytest.LogCaptureFixture) -> None:

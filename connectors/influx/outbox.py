@@ -169,8 +169,14 @@ class Outbox:
         self._end_writing()
         number = self._segments[-1].number + 1 if self._segments else 1
         segment = _Segment(number, self._directory / f"{number:012d}{_SUFFIX}")
-        self._writer = segment.path.open("xb", buffering=0)
-        sync_folder(self._directory)
+        writer = segment.path.open("xb", buffering=0)
+        try:
+            sync_folder(self._directory)
+        except OSError:
+            writer.close()
+            segment.path.unlink(missing_ok=True)
+            raise
+        self._writer = writer
         self._segments.append(segment)
         return segment
 

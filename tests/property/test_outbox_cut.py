@@ -125,6 +125,26 @@ def test_full_is_told_and_ends_with_delivery(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_a_disk_that_does_not_sync_a_new_segment_costs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import connectors.influx.outbox as place
+
+    def refuse(_: Path) -> None:
+        raise OSError("no sync")
+
+    outbox = Outbox(tmp_path, BOUND)
+    outbox.append(entry(0, 5))
+    outbox.close()
+    again = Outbox(tmp_path, BOUND)
+    with monkeypatch.context() as patched:
+        patched.setattr(place, "sync_folder", refuse)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no sync"):
+                again.append(entry(5, 5))
+    again.append(entry(5, 5))
+    assert numbers(again.take(100)) == list(range(10))
+    again.close()
+
+
 def test_it_is_used_by_one_at_a_time(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path, BOUND)
     with pytest.raises(WrongUse, match="another sink"):

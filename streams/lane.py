@@ -151,7 +151,6 @@ class Lane:
             batch = batch.from_offset(self.next_offset)
         outputs = self.fold.apply(batch)
         self.next_offset = batch.next_offset
-        self.tally.batches += 1
         self.tally.records += len(batch.values)
         self._write([o for o in outputs if isinstance(o, Ordered)], [o for o in outputs if isinstance(o, Outgoing)])
 
@@ -207,5 +206,4 @@ class Lane:
             self._publisher.publish(Outgoing(self._snapshot_topic, key, value, self.source.number))
         self._which = 1 - self._which
         self._waiting = None
-        self.tally.snapshots += 1
         self.tally.snapshot_at, self.tally.snapshot_bytes = self._last_snapshot[1], len(snapshot.state)

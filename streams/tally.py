@@ -49,15 +49,13 @@ class Delays:
 class Tally:
     """One lane's counts since it was restored.
 
-    ``records`` that it took in ``batches``; outputs ``written``, and ``repeated`` where they were on the log already.
+    ``records`` that it took in; outputs ``written``, and ``repeated`` where they were on the log already.
     ``snapshot_at`` (monotonic s) and ``snapshot_bytes`` are of the newest snapshot, None before the first.
     """
 
-    batches: int = 0
     records: int = 0
     written: int = 0
     repeated: int = 0
     delays: Delays = field(default_factory=Delays)
-    snapshots: int = 0
     snapshot_at: float | None = None
     snapshot_bytes: int = 0

@@ -34,7 +34,7 @@ COMMANDS = {
     "ledger": ("infra.cli.ledger", "where the time of the jobs went, what each node cost, what acting has saved"),
     "influx": ("infra.cli.influx", "set up an InfluxDB: buckets, downsampling, dashboards, checks, tokens"),
     "web": ("infra.cli.web", "serve the live page"),
-    "sink": ("infra.cli.sink", "take the topics elsewhere: to InfluxDB"),
+    "sink": ("infra.cli.sink", "take the topics elsewhere: to InfluxDB, or as alerts to a webhook"),
     "train": ("infra.cli.train", "train a model artefact on the simulated fleet"),
     "model": ("infra.cli.model", "show, verify, compare and activate model artefacts"),
     "drill": ("infra.cli.drill", "kill nodes of a real training job by script: static Young beside forestall"),

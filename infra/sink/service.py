@@ -121,6 +121,7 @@ class Sink:
                 continue
             self._tell("outbox", None)
             turn = source.turn()
+            self._tell("topics", turn.away)
             for wrong in turn.unreadable:
                 self._unreadable += 1
                 self._say(f"no point is made of {wrong}")

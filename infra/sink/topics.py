@@ -75,12 +75,16 @@ def _from(topic: str, low: int, goes_on: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The points of the records of one turn, where to read on from after them, and how many could not be read."""
+    """The points of the records of one turn, where to read on from after them, and how many could not be read.
+
+    ``away`` says why the topics cannot be read at all; None: they can.
+    """
 
     lines: list[str]
     next: Positions
     records: int
     unreadable: list[str]
+    away: str | None = None
 
 
 class Topics:
@@ -88,6 +92,7 @@ class Topics:
 
     def __init__(self, brokers: str, found: Places, telling: Telling) -> None:
         self._next, self._telling = dict(found.next), telling
+        self._away: str | None = None
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
@@ -99,6 +104,7 @@ class Topics:
                 "fetch.queue.backoff.ms": 20,
                 "queued.max.messages.kbytes": 16_384,
                 "reconnect.backoff.max.ms": 1_000,
+                "error_cb": self._on_error,
                 "log_level": 0,
             }
         )
@@ -112,6 +118,7 @@ class Topics:
                 _raise_if_lasting(message.error())
                 continue
             count += 1
+            self._away = None
             record = log_record(message)
             place = (record.topic, record.partition)
             try:
@@ -123,7 +130,11 @@ class Topics:
             if record.offset >= self._next[place]:
                 self._next[place] = record.offset + 1
                 lines += told
-        return Turn(lines, dict(self._next), count, wrong)
+        return Turn(lines, dict(self._next), count, wrong, self._away)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._away = f"no broker answers: {error.str()}"
 
     def close(self) -> None:
         """Let go of the brokers."""

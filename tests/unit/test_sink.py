@@ -28,13 +28,14 @@ class Numbers:
 
     def __init__(self, count: int, after: int = 0, size: int = 10) -> None:
         self.count, self.next, self.size = count, after, size
+        self.away: str | None = None
 
     def turn(self) -> Turn:
         first, self.next = self.next, min(self.count, self.next + 50)
         lines = [f'assessment,node=n v="{"x" * self.size}" {n}' for n in range(first, self.next)]
         if not lines:
             time.sleep(0.005)
-        return Turn(lines, {PLACE: self.next}, len(lines), [])
+        return Turn(lines, {PLACE: self.next}, len(lines), [], self.away)
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -99,6 +100,16 @@ def test_all_is_written_once(influx_of_ours: Ours, tmp_path: Path) -> None:
         assert one.sink.tally().waiting == 0
         assert one.sink.tally().trouble is None
     assert len(fake.points) == 1_000
+
+
+def test_topics_that_cannot_be_read_are_said_and_keep_it_from_being_ready(influx_of_ours: Ours, tmp_path: Path) -> None:
+    source = Numbers(50)
+    with working(tmp_path, influx_of_ours[1], source) as one:
+        source.away = "no broker answers: 1/1 brokers are down"
+        wait_for(lambda: one.sink.lacking() == {"topics": source.away})
+        source.away = None
+        wait_for(lambda: not one.sink.lacking())
+    assert one.said == ["no broker answers: 1/1 brokers are down", "topics: well again"]
 
 
 def test_a_refused_point_is_buried_and_the_rest_is_written(influx_of_ours: Ours, tmp_path: Path) -> None:

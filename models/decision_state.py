@@ -19,7 +19,7 @@ from models.policy_settings import PolicySettings
 from models.recovery import HealthChain
 
 #: Written into every encoded state; another version is refused.
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 
 @dataclass(slots=True, kw_only=True)

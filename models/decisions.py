@@ -6,8 +6,8 @@ batched, or on where the fold was stopped and restored. Time is that of events a
 The way of an event: known already or too old → ignored; else its facts are taken in (``models.observing``); then each
 job that it touches is looked at: alarms that began or ended (``models.alarms``), commands that ended
 (``models.flights``), ranks to bring to safety (``models.rescue``), a job that goes on smaller or grows back
-(``models.resizing``), and at ticks the regular checkpoints (``models.saving``). What may not be done, whatever is
-wished, is in ``models.brakes``.
+(``models.resizing``), what that left behind (``models.strays``), and at ticks the regular checkpoints
+(``models.saving``). What may not be done, whatever is wished, is in ``models.brakes``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ from models.rescue import (
 )
 from models.resizing import go_on_smaller, grow_back, growth_saved, resize_ended
 from models.saving import checkpoint_ended, schedule
+from models.strays import end_strays
 from models.turn import Turn
 
 __all__ = [
@@ -179,6 +180,7 @@ def _act(turn: Turn, job: Job) -> None:
     advance_rescues(turn, job)
     go_on_smaller(turn, job)
     grow_back(turn, job)
+    end_strays(turn, job)
     if turn.tick:
         schedule(turn, job)
 

@@ -51,6 +51,8 @@ def _place(job: Job, flight: InFlight, outcome: Outcome) -> int | None:
         return flight.ranks[flight.nodes.index(outcome.node)] if outcome.node in flight.nodes else None
     if flight.node is not None:
         return WHOLE_NODE if outcome.node == flight.node else None
+    if outcome.node in job.strays:
+        return None
     rank = outcome.rank if outcome.rank is not None else job.rank_on(outcome.node)
     return rank if rank in flight.ranks else None
 

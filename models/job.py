@@ -41,6 +41,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Stray:
+    """What a node that did not come along in a RESIZE ran before: a rank of a numbering that is no more.
+
+    ``due`` is from when on it is to be ended, None while its node was not heard of since.
+    """
+
+    rank: int
+    world: int | None
+    due: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """A rank's newest word: its step, seconds a step, and the load of its machine in 0…1."""
 
@@ -183,7 +195,7 @@ class Job:
     ``seen`` says since when each node has been known, ``min_nodes`` and ``replica_nodes`` what the job declares.
     ``full_world`` is the size that it grows back to, None unless it was made smaller; ``size`` that which it had last;
     ``growing`` the CHECKPOINT that it grows from, ``grow_after`` until when it is not tried again, ``hold`` what it
-    waits for as a whole.
+    waits for as a whole; ``strays`` what a RESIZE has left behind, by node.
 
     ``trust`` is what its alarms have earned, ``alarmed_at`` when the newest of them came, ``horizon_s`` the newest
     one's horizon, ``failed_at`` when a node that ran a rank was last told to have failed.
@@ -223,6 +235,7 @@ class Job:
     growing: str | None = None
     grow_after: float | None = None
     hold: Hold | None = None
+    strays: dict[str, Stray] = field(default_factory=dict)
 
     @property
     def ranks(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from models.records import Incident, Membership, NodeFate, Outcome, Progress
 from models.recovery import health_state
 from models.rescue import BEFORE_MOVING, lose, node_failed
 from models.resizing import old_numbering
+from models.strays import hear_refusal, stray_word
 from models.turn import Turn, position
 
 
@@ -106,6 +107,8 @@ def _failed(turn: Turn, job: Job, event: NodeFate) -> None:
         learn_failure(turn, job, event.node, event.at, ran=rank is not None)
     if known is not None and not turn.state.loading and (event.at >= known.at or known.state in {"vacated", "failed"}):
         goes_out(turn.state, event.node, turn.clock)
+    if known is not None and event.at >= known.at:
+        job.strays.pop(event.node, None)
     if known is not None and known.left is not None:
         job.places[event.node] = replace(known, left=None)  # it is not taken back any more
     if known is None or known.state in {"vacated", "failed"} or event.at < known.at:
@@ -123,7 +126,7 @@ def observe_membership(turn: Turn, event: Membership) -> list[Job]:
     """A node runs a rank, waits as a spare, or was vacated; an older word than the one that is known is ignored."""
     job = turn.state.job(event.job)
     known = job.places.get(event.node)
-    if known is not None and event.at < known.at:
+    if stray_word(turn, job, event) or (known is not None and event.at < known.at):
         return [job]
     job.seen.setdefault(event.node, turn.clock)
     if event.min_nodes is not None and event.replica_nodes is not None:
@@ -171,6 +174,7 @@ def observe_progress(turn: Turn, event: Progress) -> list[Job]:
     known = job.paces.get(event.rank)
     place = job.places.get(event.node)
     moved = place is not None and place.state != "running" and event.at <= place.at
+    moved = moved or event.node in job.strays
     if moved or (known is not None and event.at <= known.at) or _of_other_number(job, event):
         return []
     if job.first_step is None or _began_anew(turn, job, event):
@@ -198,4 +202,5 @@ def observe_outcome(turn: Turn, event: Outcome) -> list[Job]:
     """A command entered a stage at one cluster agent."""
     job = turn.state.job(event.job)
     note_outcome(job, event)
+    hear_refusal(turn, job, event)
     return [job]

@@ -34,6 +34,7 @@ from models.prices import (
 from models.recovery import Choice, health_state, recovery_policy
 from models.saving import gap_passed, order_checkpoint, told
 from models.spares import lacking, reserve, spares_of
+from models.strays import release_ended
 from models.turn import Turn
 
 #: Phases before MIGRATE: the node is left alone again when its incident closes.
@@ -307,8 +308,7 @@ def migrate_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     rescue = next((one for one in job.rescues.values() if one.node == flight.node), None)
     place = job.places.get(flight.node or "")
     if flight.surplus:
-        if end != "done" and place is not None and place.left == "surplus":
-            job.places[flight.node or ""] = Place("failed", turn.at)
+        release_ended(turn, job, flight, end)
         return
     if end == "done" or (place is not None and place.state == "vacated"):
         if flight.done_s is not None:

@@ -25,6 +25,7 @@ from models.recovery.resize import whole_replicas
 from models.rescue import DOWN, NO_SPARE, fresh, lose
 from models.saving import gap_passed, order_checkpoint, told
 from models.spares import lacking, spares_of
+from models.strays import fell_behind
 from models.turn import Turn
 
 GROW = "grow back to the size that the job had"
@@ -170,9 +171,13 @@ def resize_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
     for node in plan.surplus:
         if (rank := job.rank_on(node)) is not None:
             _release(turn, job, node, rank, SURPLUS)
+    before = dict(job.places)
     _renumber(turn, job, plan)
     for rank in fallen:
-        _fell(turn, job, plan, flight.nodes[flight.ranks.index(rank)], failure_text(flight, end))
+        node = flight.nodes[flight.ranks.index(rank)]
+        refused = flight.stages.get(rank) in {"expired", "rejected"}
+        fell_behind(turn, job, node, before.get(node), refused=refused)
+        _fell(turn, job, plan, node, failure_text(flight, end))
     if job.full_world is not None and plan.world >= job.full_world:
         job.full_world = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Container, Iterable
 from typing import ClassVar
 
 import pytest
@@ -35,6 +36,7 @@ from models.records import (
 )
 from models.rescue import GAVE_UP
 from models.resizing import STRAY
+from models.strays import LEFT_BEHIND
 
 STORM = int(os.environ.get("STORM", "1"))
 MACHINES, STEPS = 250 * STORM, 50
@@ -363,6 +365,16 @@ class Fire(RuleBasedStateMachine):
             return
         self._mend()
         self.somebody_pauses_or_resumes(None, paused=False)
+        self._settle()
+        self.a_rank_runs_once(but=self.opted_out, of=[job for job in JOBS if not self.paused.get(job)])
+        if self.opted_out or any(self.paused.values()):
+            self._what_was_said_is_taken_back()
+            self._settle()
+            self.a_rank_runs_once()
+        self.tally.update(next(iter(stages)) for stages in self._ends().values())
+        self.the_whole_log_read_again_gives_the_same_commands()
+
+    def _settle(self) -> None:
         for _ in range(5):
             self._round(5.0)
         rounds = 0
@@ -371,8 +383,13 @@ class Fire(RuleBasedStateMachine):
             self._round(20.0, trains=started)
             rounds += 1
         self.each_command_has_ended()
-        self.a_rank_runs_once()
-        self.the_whole_log_read_again_gives_the_same_commands()
+
+    def _what_was_said_is_taken_back(self) -> None:
+        """What a person's word held up, a rank that was left behind above all, is done now."""
+        for node in sorted(self.opted_out):
+            self.somebody_opts_a_node_out_or_in(node, out=False)
+        for job in JOBS:
+            self.somebody_pauses_or_resumes(job, paused=False)
 
     def _mend(self) -> None:
         for machine in self.cluster.machines.values():
@@ -395,9 +412,9 @@ class Fire(RuleBasedStateMachine):
         for command in self.cluster.commands_given:
             for machine in self.cluster.machines.values():
                 assert machine.dead or machine.ended_here(command), "a cluster agent still holds a command"
-        self._count_ends()
+        self._ends()
 
-    def _count_ends(self) -> None:
+    def _ends(self) -> dict[tuple[str, str], set[str]]:
         ends: dict[tuple[str, str], set[str]] = {}
         for event in self.cluster.log:
             if isinstance(event, Outcome) and event.stage in TERMINAL_STAGES:
@@ -405,11 +422,11 @@ class Fire(RuleBasedStateMachine):
         assert all(len(stages) == 1 for stages in ends.values()), "a command has ended twice"
         refused = {key for key, stages in ends.items() if stages & {"expired", "rejected"}}
         assert not refused & {(command, node) for command, node, _ in self.cluster.effects}, "refused, yet carried out"
-        self.tally.update(next(iter(stages)) for stages in ends.values())
+        return ends
 
-    def a_rank_runs_once(self) -> None:
-        for job in JOBS:
-            ranks = [process.rank for _, process in self.cluster.running(job)]
+    def a_rank_runs_once(self, but: Container[str] = (), of: Iterable[str] = JOBS) -> None:
+        for job in of:
+            ranks = [process.rank for node, process in self.cluster.running(job) if node not in but]
             assert len(ranks) == len(set(ranks)), "a rank runs on two machines"
 
     def the_whole_log_read_again_gives_the_same_commands(self) -> None:
@@ -442,3 +459,29 @@ def test_promises_are_kept_under_fire(capsys: pytest.CaptureFixture[str], monkey
         print(f"\nmodel-based test of acting under fire: {stories} machines, {steps} steps; {told}")
     assert stories >= MACHINES
     assert all(Fire.tally[action] for action in ("CHECKPOINT", "MIGRATE", "RESTORE", "RESIZE", "QUARANTINE"))
+
+
+def test_a_rank_that_was_left_behind_does_not_run_beside_the_one_that_has_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A story that the storm found: an agent is not there while its job goes on without it, twice, and comes back."""
+    clock_of_the_world(monkeypatch)
+    story = Fire()
+    story.begin(
+        level="migrate",
+        migration="paper",
+        checkpoint="young",
+        elastic=True,
+        supervised=False,
+        limits=AgentLimits(),
+        breaker=(2, 3600.0),
+        bare=False,
+        skews=[-2.0] * len(NAMES),
+        troubled={"b2"},
+    )
+    story.a_while_passes(6)
+    story.an_agent_is_killed("b0")
+    story.a_rank_dies("b1", 15)
+    assert [process.rank for _, process in story.cluster.running("b")] == [0, 0]
+    story.teardown()
+    assert LEFT_BEHIND in [one.reason.rule for one in story.cluster.commands_given]

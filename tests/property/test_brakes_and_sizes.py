@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from models.decisions import PolicySettings
 from models.records import BreakerReset, Command, NodeFate, OptOut, Outcome, Pause, Tick
 from models.resizing import STRAY, SURPLUS
+from models.strays import LEFT_BEHIND
 
 #: Nodes that have nothing to do in a smaller job are let go: no brake is about that.
 RELEASES = (SURPLUS, STRAY)
@@ -183,7 +184,8 @@ def test_no_more_nodes_are_ordered_out_than_the_breaker_lets(
     log = run(moves, settings_of(breaker_nodes=bound, breaker_share=0.0), declared)
     ordered: dict[int, list[str]] = {}
     for command in log.commands:
-        if command.action == "MIGRATE" and command.reason.rule not in RELEASES and command.node is not None:
+        leaves = command.action == "MIGRATE" and command.reason.rule not in (*RELEASES, LEFT_BEHIND)
+        if leaves and command.node is not None:
             ordered.setdefault(command.cause.offset, []).append(command.node)
     outs: dict[str, float] = {}
     now = log.events[0].at

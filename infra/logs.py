@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FIELDS: Final = ("node", "job", "incident", "command", "action", "stage", "alert", "topic", "partition")
 #: Of others only warnings are of use to who runs forestall; Faust would tell of each of its services, ours among them.
 _OTHERS: Final = ("faust", "mode", "streams.transport", "kafka", "aiokafka", "rdkafka", "aiohttp", "asyncio")
-_as_json: list[str] = []
 
 
 class JsonLines(logging.Formatter):
@@ -29,14 +28,14 @@ class JsonLines(logging.Formatter):
 
     def __init__(self, process: str) -> None:
         super().__init__()
-        self._process = process
+        self.process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         told: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "process": self._process,
+            "process": self.process,
             "pid": record.process,
             "logger": record.name,
             "message": record.getMessage(),
@@ -77,7 +76,6 @@ def set_up(logs: Logs, process: str, stream: TextIO | None = None) -> logging.Lo
     root.setLevel(logs.level.upper())
     for name in _OTHERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    _as_json[:] = [process] if json_lines else []
     return logging.getLogger(_name(process))
 
 
@@ -112,9 +110,10 @@ def _meant(line: str) -> Mapping[str, str]:
 
 def complain(text: str) -> None:
     """Say why a process ends: on its log where that is of JSON, else as a plain line on stderr."""
-    if _as_json:
-        logging.getLogger(_name(_as_json[0])).error("forestall: %s", text)
-        return
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JsonLines):
+            logging.getLogger(_name(handler.formatter.process)).error("forestall: %s", text)
+            return
     print(f"forestall: {text}", file=sys.stderr, flush=True)
 
 

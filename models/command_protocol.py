@@ -300,7 +300,7 @@ class CommandProtocol:
         since = self._readmitted_at
         if one.command.action not in QUARANTINES or one.accepted_at is None or one.outcome.stage == "failed":
             return False
-        return since is None or one.accepted_at > since
+        return since is None or one.accepted_at >= since
 
     def _has_room(self, at: float) -> bool:
         """Forget the oldest of what is over, if there are too many: once expired it cannot be carried out again."""

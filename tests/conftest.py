@@ -5,6 +5,7 @@ Kafka is imported only by the fixtures that need it, so that tests of the pure p
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -25,6 +26,16 @@ if os.environ.get("CI"):
 
 for _name in [name for name in os.environ if name.startswith("FORESTALL_") and "__" in name]:
     del os.environ[_name]  # a tester's own settings must not change what is tested
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command that a test runs in this process sets logs up for a process; the next test has none of that."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

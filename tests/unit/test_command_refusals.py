@@ -275,6 +275,12 @@ def test_a_node_that_is_set_aside_takes_no_new_rank_until_its_owner_gives_it_bac
         assert returned.quarantined_by == twice
 
 
+def test_a_node_set_aside_at_the_very_moment_of_its_return_stays_aside() -> None:
+    protocol, aside = CommandProtocol("n1", [Readmission(AT)]), command("DRAIN", 5, node="n1")
+    protocol.handle(Delivered(aside, AT, 0), Finished(aside.id, AT))
+    assert protocol.quarantined_by == aside
+
+
 def test_a_node_is_set_aside_for_as_long_as_nobody_gives_it_back_whatever_is_forgotten() -> None:
     protocol = CommandProtocol("n1")
     aside, other = command("QUARANTINE", 5, node="n1"), command("CHECKPOINT", 6)

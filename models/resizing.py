@@ -18,7 +18,7 @@ from models.brakes.gate import paused
 from models.brakes.state import Hold
 from models.brakes.storm import storm_text
 from models.flights import End, failure_text, fallen_ranks
-from models.job import FAILURES_MAX, TRIES_MAX, InFlight, Job, Place, Rescue, Resizing
+from models.job import FAILURES_MAX, TRIES_MAX, InFlight, Job, Place, Rescue, Resizing, Stray
 from models.prices import checkpoint_numbers, expected_loss_s, growth_pays, may_shrink
 from models.records import Membership
 from models.recovery.resize import whole_replicas
@@ -199,7 +199,10 @@ def _came_to_nothing(turn: Turn, job: Job, plan: Resizing, why: str) -> None:
             rescue.failures = (*rescue.failures, why)[-FAILURES_MAX:]
     for node, rank in strays.items():
         job.places[node] = Place("failed", turn.at)
-        _release(turn, job, node, rank, STRAY)
+        if turn.state.brakes.opted_out(node) is None:
+            _release(turn, job, node, rank, STRAY)
+        else:
+            job.strays[node] = Stray(rank, plan.world, turn.clock)  # ended once it is opted in again
 
 
 def _belated(job: Job, flight: InFlight, end: End) -> Resizing | None:
@@ -232,6 +235,7 @@ def _renumber(turn: Turn, job: Job, plan: Resizing) -> None:
         elif not rescue.joins:
             del job.rescues[key]
         rescue.joins = False
+    job.size = plan.world  # another RESIZE may begin at once, and come to nothing
 
 
 def _fell(turn: Turn, job: Job, plan: Resizing, node: str, why: str) -> None:

@@ -174,3 +174,41 @@ def test_a_node_that_was_let_go_and_refuses_that_is_told_again() -> None:
     log.carry_out(release, "failed", reason="no disk")
     answered = [one for one in log.ticks(62) if one.action == "MIGRATE"]
     assert [(one.node, one.ranks) for one in answered] == [("n3", (3,))]
+
+
+def growing(*, spare: str = "s0") -> tuple[DecisionLog, Command]:
+    """A job of three on two nodes, which is told to grow back: the spare has begun to join it."""
+    log = DecisionLog(checkpoint_cost_s=0.2, migration_s=1.0, node_mtbf_days=1.0, breaker_nodes=9)
+    log.declared = {"min_nodes": 1, "replica_nodes": 1}
+    log.start(3, ())
+    log.save(*log.incident("n0", probability=0.6), step=100)
+    log.incident("n0", "closed", 0.1)
+    log.train(12)
+    (resize,) = log.fate("n1")
+    go_along(log, resize, "n0", "n2")
+    log.train(12)
+    log.member(spare, "spare")
+    answered: list[Command] = []
+    while not any(one.action == "RESIZE" for one in answered):
+        saves = [one for one in answered if one.action == "CHECKPOINT"]
+        answered = log.save(saves[0], step=log.job.step or 0) if saves else log.train(30)
+    assert [(one.action, one.node) for one in answered] == [("RESIZE", None), ("RESTORE", spare)]
+    return log, answered[0]
+
+
+def test_a_node_that_was_to_join_what_came_to_nothing_is_left_alone_while_it_is_opted_out() -> None:
+    log, _ = growing()
+    log.opt_out("s0")
+    assert log.ticks(70) == [], "nobody came along"
+    answered = log.opt_out("s0", out=False)
+    assert [(one.action, one.node, one.ranks) for one in answered] == [("MIGRATE", "s0", (2,))]
+
+
+def test_a_resize_that_follows_one_at_once_and_comes_to_nothing_leaves_the_size_that_there_was() -> None:
+    log, resize = growing()
+    go_along(log, resize, "n0")
+    assert log.ticks(1) == []
+    log.outcome(resize, "accepted", "n2", 1)
+    answered = log.ticks(200)
+    assert log.job.size == 3
+    assert all(max(one.ranks) < (one.world or 3) for one in answered if one.action == "RESTORE")

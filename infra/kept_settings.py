@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from connectors.codecs.records import decode_inventory, encode_record
 from connectors.errors import InvalidRecord, WrongUse
+from connectors.kafka.log import reader
 from connectors.kafka.put import put
 from connectors.kafka.topics import INVENTORY
 from infra import clock
@@ -51,9 +52,25 @@ def keep_settings(settings: Settings, brokers: str) -> None:
 
 
 def settings_key(told: InventorySettings) -> bytes:
-    """The key of kept settings: the digest of all but the time, so that the same ones stand there once."""
+    """The key of kept settings: their digest and when they were told.
+
+    Compaction leaves the newest of a key. With the digest alone, settings that were taken up again would lose the word
+    of their first time, and what was decided then would be put down to those in between.
+    """
     content = json.dumps([told.policy, told.incident, told.model], sort_keys=True)
-    return f"settings/{digest_id(content)}".encode()
+    return f"settings/{digest_id(content)}/{told.at:.6f}".encode()
+
+
+def policy_in_use(settings: Settings, brokers: str, at: float | None = None) -> PolicySettings:
+    """What workers told on the topics that they decide with; as ``settings`` have it where none has told yet.
+
+    ``at`` as of :func:`settings_in_use`. Raises ``Unreachable``.
+    """
+    with reader(brokers) as consumer:
+        try:
+            return settings_in_use(RunLog(None, brokers, consumer), at).policy
+        except WrongUse:
+            return policy_settings(settings)
 
 
 def settings_in_use(log: RunLog, at: float | None = None) -> KeptSettings:

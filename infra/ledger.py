@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.codecs.records import decode_event
@@ -12,9 +12,9 @@ from connectors.kafka.topics import EVENT
 from infra.observer.account import account_from
 from infra.observer.fleet import natural_key
 from infra.run_log import RunLog
-from models.job_account import JobAccount
+from models.job_account import JobAccount, JobAccounts
 from models.policy_settings import PolicySettings
-from models.records import Event, JobEvent
+from models.records import Event
 from models.spans import PRECEDENCE
 
 ROWS_MAX = 12
@@ -24,7 +24,10 @@ def ledgers(
     log: RunLog, settings: PolicySettings, job: str | None, since: float = -math.inf, until: float = math.inf
 ) -> dict[str, Any]:
     """The ledger of ``job``, or of every job and of the fleet; raises ``WrongUse`` for a job that the log has not."""
-    taken = take_all(_events(log), since, until)
+    accounts = JobAccounts(since, until)
+    for event in _events(log):
+        accounts.take(event)
+    taken = accounts.by_job
     if job is not None and job not in taken:
         known = ", ".join(sorted(taken, key=natural_key))
         raise WrongUse(f"the log tells of no job {job!r}; it tells of: {known or 'none'}")
@@ -33,26 +36,6 @@ def ledgers(
     begun = [one for one in jobs if one is not None]
     told: dict[str, Any] = {"run": log.run, "jobs": begun}
     return told if job is not None else {**told, "fleet": fleet(begun)}
-
-
-def take_all(events: Iterable[Event], since: float, until: float) -> dict[str, JobAccount]:
-    """The accounts of all jobs by name; a node of no job concerns every job."""
-    taken: dict[str, JobAccount] = {}
-    nobodys: list[JobEvent] = []
-    for event in events:
-        if not isinstance(event, JobEvent):
-            continue
-        if event.job is None:
-            nobodys.append(event)
-            for account in taken.values():
-                account.take(event)
-            continue
-        if event.job not in taken:
-            account = taken[event.job] = JobAccount(event.job, since, until)
-            for earlier in nobodys:
-                account.take(earlier)
-        taken[event.job].take(event)
-    return taken
 
 
 def _events(log: RunLog) -> Iterator[Event]:

@@ -42,7 +42,7 @@ KEYS: Final[Mapping[str, Mapping[str | None, str]]] = {
         "pause": "pause/ and the job, or * for all",
         "opt-out": "opt-out/ and the node",
         "breaker": "breaker",
-        "settings": "settings/ and the digest",
+        "settings": "settings/, the digest and the time",
     },
     topics.ASSESSMENT: {"assessment": "the node", "counts": "counts"},
     topics.COMMAND: {None: "the job"},

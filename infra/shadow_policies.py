@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import get_args
 
 from connectors.errors import WrongUse
-from connectors.kafka.log import reader
 from infra.backtest.candidate import candidate_policy
-from infra.kept_settings import settings_in_use
-from infra.run_log import RunLog
+from infra.kept_settings import policy_in_use
 from infra.settings import Settings
 from infra.wiring import policy_settings
 from models.backtest.shadow import ShadowPolicies
@@ -47,7 +45,7 @@ def shadow_policies(settings: Settings, brokers: str | None = None) -> ShadowPol
     if not names_of(settings):
         return None
     require_candidates(settings)
-    own = policy_settings(settings) if brokers is None else _in_use(settings, brokers)
+    own = policy_settings(settings) if brokers is None else policy_in_use(settings, brokers)
     return ShadowPolicies(own, candidates(settings, own))
 
 
@@ -81,12 +79,3 @@ def _candidate(name: str, base: PolicySettings) -> PolicySettings:
     if not Path(name).is_file():
         raise WrongUse(f"{name!r} is no file, and no checkpoint policy; these are: {', '.join(BUILT_IN)}")
     return candidate_policy(base, Path(name))
-
-
-def _in_use(settings: Settings, brokers: str) -> PolicySettings:
-    """What workers told that they decide with; as these settings have it where none has told yet."""
-    with reader(brokers) as consumer:
-        try:
-            return settings_in_use(RunLog(None, brokers, consumer)).policy
-        except WrongUse:
-            return policy_settings(settings)

@@ -7,7 +7,9 @@ waited for is counted in ``late`` and passed over.
 
 from __future__ import annotations
 
+import copy
 import math
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -72,7 +74,7 @@ class JobAccount:
         self._pending: dict[str, JobEvent] = {}
         self._folded: _Order = (-math.inf, -1, "")
         self._to_turn = TURN
-        self._made: Folds | None = None
+        self._made: list[Folds] = []
 
     def take(self, event: Event) -> None:
         """Take in one event; one that is known changes nothing."""
@@ -84,18 +86,29 @@ class JobAccount:
         if event.id in self._pending:
             return
         self._pending[event.id] = event
-        self._made = None
+        self._made = []
         self._to_turn -= 1
         if self._to_turn <= 0:
             self._fold_ripe()
 
     def folds(self) -> Folds:
         """Return the folds over everything that was taken in; not to be changed."""
-        if self._made is None:
-            self._made = twin(self._folds)
+        known = self._made
+        if not known:
+            made = twin(self._folds)
             for event in sorted(self._pending.values(), key=order):
-                self._made.take(event)
-        return self._made
+                made.take(event)
+            known.append(made)
+        return known[0]
+
+    def copied(self) -> JobAccount:
+        """As it is now: made quickly, so that its folds can be asked for while this one takes in more.
+
+        What either of them folds first is the other's too, until this one takes in something new.
+        """
+        found = copy.copy(self)
+        found._folds, found._pending = twin(self._folds), self._pending.copy()
+        return found
 
     def _concerns(self, event: JobEvent) -> bool:
         return event.job == self.job or (isinstance(event, NodeFate) and event.job is None)
@@ -110,6 +123,39 @@ class JobAccount:
             self._folded = order(event)
             del self._pending[event.id]
         self._folds.claims.settle()
+
+
+class JobAccounts:
+    """The accounts of all jobs, by name in ``by_job``.
+
+    The fate of a node of no job is handed to every job, also to one that is heard of later: on another partition it may
+    be read before what it concerns. Each account knows whether it does.
+    """
+
+    def __init__(self, since: float = -math.inf, until: float = math.inf) -> None:
+        self.by_job: dict[str, JobAccount] = {}
+        self._since, self._until = since, until
+        self._nobodys: deque[NodeFate] = deque(maxlen=PENDING_MAX)
+
+    def of(self, job: str) -> JobAccount:
+        """The account of a job, begun when it is first heard of."""
+        account = self.by_job.get(job)
+        if account is None:
+            account = self.by_job[job] = JobAccount(job, self._since, self._until)
+            for earlier in self._nobodys:
+                account.take(earlier)
+        return account
+
+    def take(self, event: Event) -> None:
+        """Hand one event to whom it concerns."""
+        if not isinstance(event, JobEvent):
+            return
+        if event.job is not None:
+            self.of(event.job).take(event)
+        elif isinstance(event, NodeFate):
+            self._nobodys.append(event)
+            for account in self.by_job.values():
+                account.take(event)
 
 
 def account_of(events: Iterable[Event], job: str, since: float = -math.inf, until: float = math.inf) -> Folds:

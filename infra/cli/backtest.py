@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from infra.cli.options import instant, report
+from infra.cli.options import add_run, instant, report
 from infra.settings import Settings
 
 
@@ -30,7 +30,7 @@ settings set on purpose. Nothing is published."""
         metavar="FILE",
         help="assess the telemetry anew: an artefact, its folder, or default or eq1",
     )
-    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+    add_run(parser)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:

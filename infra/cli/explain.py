@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from infra.cli.options import report
+from infra.cli.options import add_run, report
 from infra.settings import Settings
 
 
@@ -20,7 +20,7 @@ examples
 Ids stand in the summary of `forestall up`, on the live page, and in `forestall audit export`."""
     parser.add_argument("id", metavar="ID", help="a command or an incident")
     parser.add_argument("--replay", action="store_true", help="recompute it from the log and say equal or not")
-    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+    add_run(parser)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:

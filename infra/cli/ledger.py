@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 
-from infra.cli.options import instant, report
+from infra.cli.options import add_run, instant, report
 from infra.settings import Settings
 
 
@@ -20,7 +20,7 @@ examples
 Each second of a job is in exactly one bucket, and the ledgers of adjoining times add up to that of the whole. What is
 saved against static Young is an estimate: it is told with its interval and with what it assumes."""
     parser.add_argument("--job", metavar="JOB", help="this job alone (default: all, and the fleet)")
-    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+    add_run(parser)
     parser.add_argument("--from", dest="begin", type=instant, metavar="T", help="count from then on (source time)")
     parser.add_argument("--to", dest="end", type=instant, metavar="T", help="and up to then")
 
@@ -28,20 +28,16 @@ saved against static Young is an estimate: it is told with its interval and with
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Read the decision log and tell."""
     from connectors.errors import WrongUse
-    from infra.kept_settings import settings_in_use
+    from infra.kept_settings import policy_in_use
     from infra.ledger import ledgers, lines
     from infra.run_log import run_log
-    from infra.wiring import policy_settings
 
     since = -math.inf if options.begin is None else options.begin
     until = math.inf if options.end is None else options.end
     if since >= until:
         raise WrongUse("--from must be before --to")
     with run_log(settings, options.run) as log:
-        try:
-            policy = settings_in_use(log, options.end).policy
-        except WrongUse:
-            policy = policy_settings(settings)
+        policy = policy_in_use(settings, log.bootstrap, options.end)
         told = ledgers(log, policy, options.job, since, until)
     report(options, told, lines(told))
     return 0

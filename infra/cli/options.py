@@ -34,6 +34,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--json", action="store_true", help="one JSON object on stdout, all else on stderr")
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add ``--run`` for a command that reads the log of a run (``infra/run_log.py``)."""
+    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+
+
 def settings_of(options: argparse.Namespace) -> Settings:
     """Return the settings that the common options, the environment and the file make together."""
     from infra.settings import load

@@ -51,21 +51,21 @@ async def _serve(
     options: argparse.Namespace, settings: Settings, terms: Terms, observer: Observer, bootstrap: str
 ) -> None:
     from infra.cli.options import report
+    from infra.kept_settings import policy_in_use
     from infra.metrics.health import Health, Turned, turning
-    from infra.metrics.readers import judged, lacking_of, reading
+    from infra.metrics.readers import broken, judged, lacking_of, reading
     from infra.metrics.scrape import Metrics
     from infra.metrics.serving import Page, served
     from infra.status.replaying import replay_of
     from infra.web.feed import Feed
     from infra.web.looking import inquiries
     from infra.web.serve import serve
-    from infra.wiring import policy_settings
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     about = {"title": f"the topics at {bootstrap}", "phase": ""}
-    policy = policy_settings(settings)
+    policy = policy_in_use(settings, bootstrap)
     feed = Feed(observer, lambda: about, policy, clock.now, clock.monotonic)
     turned = Turned(clock.monotonic)
     metrics = Metrics(observer, policy, replay_of(settings, bootstrap), clock.monotonic)
@@ -76,7 +76,9 @@ async def _serve(
     told = [f"the live page: {page.url} (Ctrl-C ends it); for Prometheus: {page.url}/metrics"]
     report(options, {"url": page.url, "metrics": f"{page.url}/metrics"}, told)
     health = Health(
-        lambda: clock.monotonic() - turned.at, lambda: lacking_of(observer.state(), settings.metrics.stale_s)
+        lambda: clock.monotonic() - turned.at,
+        lambda: lacking_of(observer.state(), settings.metrics.stale_s),
+        lambda: broken(observer.state()),
     )
     with served(settings.metrics, Page("web", health, [reading(observer.state), judged(metrics.found)])):
         await turning(stop, turned)

@@ -57,7 +57,8 @@ def explanation(
     id : of a command, an incident, or one record of an incident.
     replay : whether to say if all of it comes out again as it stands on the log.
     models : where predictors are looked up; by default those that forestall ships, and those on the log.
-    told : is told how far the telemetry is read.
+    told : is told how far the telemetry is read; where it raises ``WrongUse`` no more is read, and what it says is
+        told among what is missing.
 
     Raises
     ------

@@ -19,16 +19,19 @@ Lacking = Mapping[str, str]
 class Health:
     """What ``/healthz`` and ``/readyz`` ask.
 
-    ``turned_s`` gives the seconds since the process's loop last turned, ``lacking`` what keeps it from being ready.
+    ``turned_s`` gives the seconds since the process's loop last turned, ``lacking`` what keeps it from being ready,
+    ``broken`` what only another process would mend.
     """
 
     turned_s: Callable[[], float]
     lacking: Callable[[], Lacking]
+    broken: Callable[[], Lacking] = dict[str, str]
 
     def ill(self) -> Lacking:
         """Why the process is not well."""
         turned_s = self.turned_s()
-        return {} if turned_s < LOOP_S else {"loop": f"has not turned for {turned_s:.0f} s"}
+        hung = {} if turned_s < LOOP_S else {"loop": f"has not turned for {turned_s:.0f} s"}
+        return {**hung, **self.broken()}
 
     def unready(self) -> Lacking:
         """Why the process is not ready."""

@@ -27,8 +27,15 @@ def judged(found: Callable[[], Iterable[Diagnosis]]) -> Fill:
     return lambda scrape: scrape.extend(Judged(list(found())).collect())
 
 
+def broken(state: LogState) -> Lacking:
+    """Why a reader is not well: only another process would read on."""
+    return {} if state.fault is None else {"reader": f"has ended on a fault: {state.fault}"}
+
+
 def lacking_of(state: LogState, stale_s: float) -> Lacking:
     """Why a reader is not ready; ticks come once a second, so that a log that is silent for long is not being read."""
+    if state.fault is not None:
+        return broken(state)
     if state.away:
         return {"broker": "does not answer"}
     if state.silent_s is None:

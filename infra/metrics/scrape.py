@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from infra.metrics.diagnostics import exposition
 from infra.observer.view import View
+from infra.observer.watched import Watched
 from infra.status.diagnosing import Replay, Replayed, jobs, predictor
 from infra.status.stories import probabilities
-from infra.web.feed import Watched
 from models.diagnostics import Diagnosis, Told
 from models.policy_settings import PolicySettings
 

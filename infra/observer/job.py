@@ -87,7 +87,7 @@ def _stage(outcome: Outcome) -> dict[str, Any]:
 class JobView:
     """One job, folded from the decision log, the command topic and the inventory, in whatever order they arrive."""
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, told: JobAccount | None = None) -> None:
         self.job = job
         self.members: dict[str, InventoryNode | Membership] = {}
         self.ranks: dict[int, Progress] = {}
@@ -97,7 +97,7 @@ class JobView:
         self.opened_at: dict[str, float] = {}
         self.step_max = 0
         self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
-        self.told = JobAccount(job)
+        self.told = told or JobAccount(job)
         self.fates: deque[NodeFate] = deque(maxlen=FATES_MAX)
         self._early: dict[str, list[Outcome]] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,13 +26,19 @@ TAIL = 20_000
 _T = TypeVar("_T")
 Heard = Callable[[Told, LogRecord], None]
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How well the log can be read: ``silent_s`` since the last record, ``away`` when no broker answers."""
+    """How well the log can be read: ``silent_s`` since the last record, ``away`` when no broker answers.
+
+    ``fault`` is what ended the reading, which does not begin again in this process; None while it goes on.
+    """
 
     away: bool
     silent_s: float | None
+    fault: str | None = None
 
 
 class Observer:
@@ -63,6 +70,7 @@ class Observer:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._away = False
+        self._fault: str | None = None
         self._last_read: float | None = None
         self._consumer: Consumer | None = None
         self._thread: threading.Thread | None = None
@@ -90,9 +98,9 @@ class Observer:
             return at(self._view)
 
     def state(self) -> LogState:
-        """Whether a broker answers and how long ago something was read."""
+        """Whether a broker answers, how long ago something was read, and whether reading goes on."""
         last = self._last_read
-        return LogState(self._away, None if last is None else time.monotonic() - last)
+        return LogState(self._away, None if last is None else time.monotonic() - last, self._fault)
 
     def telemetry_ends(self) -> dict[int, int]:
         """The offset after the last record of each telemetry partition; raises :class:`Unreachable`."""
@@ -131,6 +139,9 @@ class Observer:
                 messages = self._consumer.consume(BATCH, POLL_S)
                 if messages:
                     self._take(messages)
+        except Exception as wrong:  # what was not foreseen must be told, or all that was read looks merely old
+            self._fault = f"{type(wrong).__name__}: {wrong}"
+            log.exception("reading the topics has ended on a fault; what was read until then stands still")
         finally:
             self._consumer.close()
 

@@ -16,7 +16,7 @@ from infra.observer.job import JobView
 from infra.observer.latency import Latencies
 from infra.observer.record import LogRecord
 from models.backtest.shadow import ShadowPolicies
-from models.job_account import Folds
+from models.job_account import JobAccount, JobAccounts
 from models.records import (
     Assessment,
     BreakerReset,
@@ -67,6 +67,7 @@ class View:
         self.last_appended: float | None = None
         self._live_from = -math.inf
         self._outcome_ids: set[str] = set()
+        self._accounts = JobAccounts()
 
     def fold(self, record: LogRecord) -> Told | None:
         """Take one record in; returns what it says, or None when it says nothing new to a person.
@@ -123,7 +124,7 @@ class View:
         """The view of a job, made when it is first heard of."""
         view = self.jobs.get(name)
         if view is None:
-            view = self.jobs[name] = JobView(name)
+            view = self.jobs[name] = JobView(name, self._accounts.of(name))
         return view
 
     def _assessment(self, told: Assessment | Counts, record: LogRecord) -> Told:
@@ -173,11 +174,11 @@ class View:
             return
         for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
             job.events.append(event)
-            job.told.take(event)
+        self._accounts.take(event)
 
-    def accounts(self) -> dict[str, Folds]:
-        """What each job's ledger is made of, by job: see ``infra/observer/account.py``."""
-        return {name: job.told.folds() for name, job in self.jobs.items()}
+    def accounts(self) -> dict[str, JobAccount]:
+        """What each job's ledger is made of, by job (``infra/observer/account.py``), to be folded by who asked."""
+        return {name: job.told.copied() for name, job in self.jobs.items()}
 
     def total(self, count: str) -> int:
         """One of the :class:`Counts` fields, summed over the partitions."""

@@ -20,7 +20,7 @@ from infra.observer.account import account_from
 from infra.observer.latency import LIVE_S_MAX
 from infra.observer.record import LogRecord
 from models.fleet_health import NodeState, State, fleet_health
-from models.job_account import JobAccount
+from models.job_account import JobAccounts
 from models.policy_settings import PolicySettings
 from models.records import Assessment, Counts, Event, Incident, JobEvent, Membership, NodeFate, Outcome, Progress, Tick
 
@@ -69,7 +69,7 @@ class Telling:
         self._policy, self._shadows = policy, shadows
         self._nodes: dict[int, dict[str, Assessment]] = {}
         self._out: dict[str, tuple[float, bool]] = {}
-        self._jobs: dict[str, JobAccount] = {}
+        self._jobs = JobAccounts()
         self._home: dict[str, int] = {}
         self._progress: dict[str, tuple[float, float]] = {}
         self._grid: dict[int, int] = {}
@@ -135,12 +135,10 @@ class Telling:
         if isinstance(event, Membership) or (isinstance(event, NodeFate) and event.state == "failed"):
             out = isinstance(event, NodeFate) or event.state == "vacated"
             self._out[event.node] = max(self._out.get(event.node, (event.at, out)), (event.at, out))
+        self._jobs.take(event)
         if event.job is None:
-            for account in self._jobs.values():
-                account.take(event)
             return
         self._home.setdefault(event.job, partition)
-        self._jobs.setdefault(event.job, JobAccount(event.job)).take(event)
         if isinstance(event, Progress):
             first, last = self._progress.get(event.job, (event.at, event.at))
             self._progress[event.job] = (min(first, event.at), max(last, event.at))
@@ -158,7 +156,7 @@ class Telling:
             if self._home[job] == partition and last - first > BEGUN_S
         }
         for job in sorted(begun):
-            told = account_from(self._jobs[job].folds(), self._policy)
+            told = account_from(self._jobs.of(job).folds(), self._policy)
             if told is not None:
                 yield points.ledger_point(job, told, at)
         for one in self._shadows.compared() if self._shadows is not None else ():

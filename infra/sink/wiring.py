@@ -12,13 +12,13 @@ from connectors.influx.writer import Address, InfluxWriter
 from infra import clock
 from infra.broker.embedded import Broker
 from infra.broker.runs import runs_directory
+from infra.kept_settings import policy_in_use
 from infra.settings import Settings
 from infra.shadow_policies import require_candidates, shadow_policies
 from infra.sink.refused import burying
 from infra.sink.service import Say, Sink
 from infra.sink.telling import READS, Telling
 from infra.sink.topics import Begin, Topics, places
-from infra.wiring import policy_settings
 from models.records import digest_id
 
 MIB = 2**20
@@ -75,7 +75,7 @@ def open_sink(
         writer = InfluxWriter(address_of(settings), lambda: read_token(settings.influx.token_file), clock.now)
         bury = burying(brokers, settings.influx.bucket)
         sink = Sink(outbox, found, writer.post, bury, clock.monotonic, say)
-        topics = Topics(brokers, found, Telling(policy_settings(settings), shadow_policies(settings, brokers)))
+        topics = Topics(brokers, found, Telling(policy_in_use(settings, brokers), shadow_policies(settings, brokers)))
         try:
             yield sink, topics
         finally:

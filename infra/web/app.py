@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ TERMS: web.AppKey[Terms] = web.AppKey("terms", Terms)
 DOOR: web.AppKey[Doorkeeper] = web.AppKey("door", Doorkeeper)
 SCRAPED: web.AppKey[Callable[[], bytes]] = web.AppKey("scraped")
 STOPPING: web.AppKey[asyncio.Event] = web.AppKey("stopping", asyncio.Event)
+#: Frames are made in a thread of their own, so that no other question can hold up the event stream.
+FRAMES: web.AppKey[ThreadPoolExecutor] = web.AppKey("frames", ThreadPoolExecutor)
 READERS: web.AppKey[set[web.StreamResponse]] = web.AppKey("readers", set)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _encode = msgspec.json.Encoder().encode
@@ -59,6 +62,7 @@ def build_page(
     """The application that serves the page, its files and its feed, and at ``/metrics`` what ``scraped`` says."""
     app = web.Application(middlewares=[_guard], client_max_size=8_192)
     app[FEED], app[STOPPING], app[READERS] = feed, asyncio.Event(), set()
+    app[FRAMES] = ThreadPoolExecutor(1, "frames")
     app[INQUIRIES], app[TERMS] = inquiries or Inquiries(), terms or Terms("127.0.0.1")
     for path in FILES:
         app.router.add_get(path, _file)
@@ -80,6 +84,7 @@ def build_page(
         app[SCRAPED] = scraped
         app.router.add_get("/metrics", _metrics)
     app.on_shutdown.append(_end_streams)
+    app.on_cleanup.append(_end_frames)
     return app
 
 
@@ -131,17 +136,17 @@ def _json(body: bytes) -> web.Response:
 
 
 async def _overview(request: web.Request) -> web.StreamResponse:
-    return _json(request.app[FEED].overview())
+    return _json(await asyncio.to_thread(request.app[FEED].overview))
 
 
 async def _savings(request: web.Request) -> web.StreamResponse:
-    return _json(request.app[FEED].savings())
+    return _json(await asyncio.to_thread(request.app[FEED].savings))
 
 
 def _told(of: Callable[[Feed, str], bytes | None], what: str) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        payload = of(request.app[FEED], name)
+        payload = await asyncio.to_thread(of, request.app[FEED], name)
         if payload is None:
             raise web.HTTPNotFound(text=f"no {what} {name!r} was heard of\n")
         return _json(payload)
@@ -179,8 +184,9 @@ async def _events(request: web.Request) -> web.StreamResponse:
         with contextlib.suppress(ConnectionResetError):
             await response.write(b"retry: 1000\n\n")
             sent: Frame | None = None
+            loop = asyncio.get_running_loop()
             while not app[STOPPING].is_set():
-                frame = app[FEED].frame()
+                frame = await loop.run_in_executor(app[FRAMES], app[FEED].frame)
                 await response.write(news(frame, sent))
                 sent = frame
                 with contextlib.suppress(TimeoutError):
@@ -204,3 +210,7 @@ def news(frame: Frame, sent: Frame | None) -> bytes:
 
 async def _end_streams(app: web.Application) -> None:
     app[STOPPING].set()
+
+
+async def _end_frames(app: web.Application) -> None:
+    app[FRAMES].shutdown(wait=False)

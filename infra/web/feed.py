@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 
 from infra.observer.account import account_from
 from infra.observer.health import health_of
-from infra.observer.reader import LogState
 from infra.observer.view import View
+from infra.observer.watched import Watched
 from infra.web.decided import decided
 from infra.web.digest import digest
 from infra.web.packed import Fleet, fleet_of, roles_of
@@ -24,18 +25,7 @@ STALE_S = 5.0
 LEDGER_S = 3.0
 #: Percentiles are of up to 100,000 samples and the health number of every node, so they too.
 SLOW_S = 2.0
-_T = TypeVar("_T")
 _encode = msgspec.json.Encoder().encode
-
-
-class Watched(Protocol):
-    """What the page looks at: an :class:`infra.observer.Observer`, or in tests a view alone."""
-
-    def look(self, at: Callable[[View], _T]) -> _T:
-        """What ``at`` makes of the view."""
-
-    def state(self) -> LogState:
-        """How well the log can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +42,8 @@ class Frame:
 
 class Feed:
     """Payloads of the page, shared by all who look at it.
+
+    Each may take a moment, so a server asks for it in a thread: for frames in one alone, for all else in any.
 
     Parameters
     ----------
@@ -85,6 +77,7 @@ class Feed:
         self._slow: tuple[float, dict[str, Any]] | None = None
         self._ledgers: dict[str, Any] = {}
         self._accounted: float | None = None
+        self._making = threading.Lock()
 
     def frame(self) -> Frame:
         """What a page that listens is told now, no older than ``INTERVAL_S``."""
@@ -116,15 +109,15 @@ class Feed:
 
     def overview(self) -> bytes:
         """Everything at once as JSON, for a program; no older than ``INTERVAL_S``."""
-        now = self._monotonic()
-        if self._overview is None or now - self._overview[0] >= INTERVAL_S:
+        now, made = self._monotonic(), self._overview
+        if made is None or now - made[0] >= INTERVAL_S:
             told = self._watched.look(View.overview)
-            self._account(now)
+            ledgers = self._account(now)
             for job in told["jobs"]:
-                job["ledger"] = self._ledgers.get(job["job"])
+                job["ledger"] = ledgers.get(job["job"])
             about = {"log": self._log(), "about": self._about(), "now": self._wall()}
-            self._overview = now, _encode({**told, **about})
-        return self._overview[1]
+            made = self._overview = now, _encode({**told, **about})
+        return made[1]
 
     def node(self, name: str) -> bytes | None:
         """One node with its past as JSON; None when it is not known."""
@@ -136,8 +129,8 @@ class Feed:
         told = self._watched.look(lambda view: view.jobs[name].to_json() if name in view.jobs else None)
         if told is None:
             return None
-        self._account(self._monotonic())
-        return _encode({**told, "ledger": self._ledgers.get(name)})
+        ledgers = self._account(self._monotonic())
+        return _encode({**told, "ledger": ledgers.get(name)})
 
     def decision(self, id: str) -> bytes | None:
         """A command or an incident as the view knows it; None for an unknown id."""
@@ -146,19 +139,23 @@ class Feed:
 
     def savings(self) -> bytes:
         """The ledger of every job."""
-        self._account(self._monotonic())
-        return _encode({"jobs": [{"job": job, "ledger": one} for job, one in sorted(self._ledgers.items())]})
+        ledgers = self._account(self._monotonic())
+        return _encode({"jobs": [{"job": job, "ledger": one} for job, one in sorted(ledgers.items())]})
 
-    def _account(self, now: float) -> None:
-        if self._accounted is not None and now - self._accounted < LEDGER_S:
-            return
-        self._accounted = now
-        told = self._watched.look(View.accounts)
-        self._ledgers = {name: account_from(folds, self._policy) for name, folds in told.items()}
+    def _account(self, now: float) -> dict[str, Any]:
+        """The ledgers by job; made by one at a time, and from a copy, so that the view goes on meanwhile."""
+        with self._making:
+            if self._accounted is None or now - self._accounted >= LEDGER_S:
+                told = self._watched.look(View.accounts)
+                self._ledgers = {name: account_from(one.folds(), self._policy) for name, one in told.items()}
+                self._accounted = now
+            return self._ledgers
 
     def _log(self) -> dict[str, Any]:
         state = self._watched.state()
         silent = None if state.silent_s is None else round(state.silent_s, 1)
+        if state.fault is not None:
+            return {"condition": "broken", "silent_s": silent, "fault": state.fault}
         stale = silent is None or silent > STALE_S
         return {"condition": "away" if state.away else "stale" if stale else "live", "silent_s": silent}
 

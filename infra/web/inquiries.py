@@ -41,17 +41,24 @@ class Inquiry(Generic[_T]):
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def about(self, name: str) -> Answer[_T]:
-        """The answer, kept or new; who asks meanwhile waits for the turn."""
+        """The answer, kept or new; who asks meanwhile for what is not kept waits for the turn."""
+        kept = self._fresh(name)
+        if kept is not None:
+            return kept
         async with self._asking:
-            known = self._kept.get(name)
-            if known is None or known[0] < self.monotonic():
-                answer = await asyncio.to_thread(self._answer, name)
+            kept = self._fresh(name)
+            if kept is None:
+                kept = answer = await asyncio.to_thread(self._answer, name)
                 keep_s = self.keep_s if answer.found is not None else min(self.keep_s, self.keep_lacking_s)
-                known = self._kept[name] = self.monotonic() + keep_s, answer
+                self._kept[name] = self.monotonic() + keep_s, answer
                 self._kept.move_to_end(name)
                 while len(self._kept) > KEPT_MAX:
                     self._kept.popitem(last=False)
-            return known[1]
+            return kept
+
+    def _fresh(self, name: str) -> Answer[_T] | None:
+        known = self._kept.get(name)
+        return None if known is None or known[0] < self.monotonic() else known[1]
 
     def _answer(self, name: str) -> Answer[_T]:
         try:

@@ -14,8 +14,11 @@ from infra.web.inquiries import Inquiries, Inquiry
 
 WINDOW_KEPT_S = 2.0
 PIPELINE_KEPT_S = 10.0
-#: What was decided does not change; its explanation is kept until others push it out.
-EXPLAINED_KEPT_S = 3_600.0
+#: An explanation reads so many records of telemetry at most, and takes so long: others wait for their turn.
+TELEMETRY_MAX = 250_000
+PATIENCE_S = 10.0
+#: What was decided does not change, but what took too long may be had when less is asked for.
+EXPLAINED_KEPT_S = 600.0
 
 
 def inquiries(settings: Settings, bootstrap: str, observer: Observer) -> Inquiries:
@@ -48,9 +51,27 @@ def _explanation(settings: Settings, bootstrap: str) -> Callable[[str], dict[str
 
         with reader(bootstrap) as consumer:
             models = ModelsInUse(settings, bootstrap)
-            return explanation(RunLog(None, bootstrap, consumer), id, replay=False, models=models)
+            log = RunLog(None, bootstrap, consumer)
+            return explanation(log, id, replay=False, models=models, told=patience(id, clock.monotonic))
 
     return ask
+
+
+def patience(id: str, monotonic: Callable[[], float]) -> Callable[[int, int], None]:
+    """Is told how many records of how many were read, and raises ``WrongUse`` where that is more than a page waits for.
+
+    The explanation then says so among what it lacks, and has the rest.
+    """
+    begun = monotonic()
+
+    def told(_: int, whole: int) -> None:
+        if whole > TELEMETRY_MAX or monotonic() - begun > PATIENCE_S:
+            raise WrongUse(
+                f"there are {whole:,} records of telemetry to read up to this frame, which is more than a page waits "
+                f"for; `forestall explain {id}` reads them all"
+            )
+
+    return told
 
 
 def _pipeline(settings: Settings, bootstrap: str) -> Callable[[str], dict[str, Any]]:

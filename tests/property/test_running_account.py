@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from test_ledger_sums import BEGAN, JOB, logs, told_once
 from infra.observer.account import account_from
 from models import job_account
 from models.claims import SETTLED_S
-from models.job_account import JobAccount, account_of
+from models.job_account import JobAccount, JobAccounts, account_of
 from models.ledger import ledger, ledger_of
 from models.policy_settings import PolicySettings
 from models.records import Event, Membership, NodeFate, Outcome, Progress
@@ -252,3 +252,31 @@ def test_a_job_of_a_day_keeps_little(hasty: None) -> None:
     assert claims.shares is not None
     assert len(claims.shares.spans) < 500
     assert asdict(ledger_of(kept.folds()))["wall_s"] > 86_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fate_of_no_job_that_is_read_first_concerns_the_job_that_is_heard_of_later(seed: int) -> None:
+    events = [replace(one, job=None) if isinstance(one, NodeFate) else one for one in long_run(seed, 1.0)]
+    fates = [one for one in events if isinstance(one, NodeFate)]
+    accounts = JobAccounts()
+    for event in [*fates, *(one for one in events if one not in fates)]:
+        accounts.take(event)
+    assert fates
+    assert list(accounts.by_job) == [JOB]
+    assert account_from(accounts.by_job[JOB].folds(), SETTINGS) == account_from(account_of(events, JOB), SETTINGS)
+
+
+def test_a_copy_stays_as_it_was_and_what_it_folds_is_not_folded_again(
+    hasty: None,
+) -> None:
+    events = long_run(5, 1.0)
+    kept = JobAccount(JOB)
+    for event in events[:-200]:
+        kept.take(event)
+    before = kept.copied()
+    assert before.folds() is kept.folds()
+    still = kept.copied()
+    for event in events[-200:]:
+        kept.take(event)
+    assert account_from(still.folds(), SETTINGS) == account_from(account_of(events[:-200], JOB), SETTINGS)
+    assert account_from(kept.folds(), SETTINGS) == account_from(account_of(events, JOB), SETTINGS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from connectors.codecs.records import decode_inventory, encode_inventory
 from connectors.errors import WrongUse
 from connectors.kafka import topics
 from infra import kept_settings
-from infra.kept_settings import keep_settings, kept, settings_in_use, settings_key
+from infra.kept_settings import keep_settings, kept, policy_in_use, settings_in_use, settings_key
 from infra.models_in_use import ModelsInUse
 from infra.observer.record import LogRecord
 from infra.observer.view import View
@@ -79,8 +81,14 @@ def test_all_that_a_worker_decides_with_is_told_and_read_again(monkeypatch: pyte
     assert found.model == load_artefact(shipped_artefact("eq1")).digest
 
 
-def test_the_same_settings_stand_under_one_key_whenever_they_were_told() -> None:
-    assert settings_key(told(at=1.0)) == settings_key(told(at=2.0))
+def test_settings_that_are_taken_up_again_leave_the_word_of_their_first_time() -> None:
+    """First, second, first again: compaction keeps the newest of each key, and that is all three."""
+    compacted = {settings_key(one): one for one in (told(10.0, "first"), told(20.0, "second"), told(30.0, "first"))}
+    assert [in_use(*compacted.values(), at=at) for at in (15.0, 25.0, 35.0)] == ["first", "second", "first"]
+
+
+def test_each_settings_and_each_start_have_a_key() -> None:
+    assert settings_key(told(at=1.0)) == settings_key(told(at=1.0)) != settings_key(told(at=2.0))
     others = [told(model="other"), told(theta=0.4), replace(told(), incident={**told().incident, "open_frames": 4})]
     assert len({settings_key(one) for one in (told(), *others)}) == 4
     assert settings_key(told()).startswith(b"settings/")
@@ -90,7 +98,7 @@ def test_the_same_settings_stand_under_one_key_whenever_they_were_told() -> None
     ("at", "model"), [(None, "third"), (25.0, "second"), (20.0, "second"), (19.0, "first"), (5.0, "first")]
 )
 def test_the_newest_that_was_told_before_counts(at: float | None, model: str) -> None:
-    """Before the first there is only the first: compaction takes an older word of the same settings."""
+    """Before the first there is only the first."""
     records = [told(30.0, "third"), told(10.0, "first"), told(20.0, "second")]
     assert in_use(*records, at=at) == model
 
@@ -98,6 +106,22 @@ def test_the_newest_that_was_told_before_counts(at: float | None, model: str) ->
 def test_what_is_no_settings_is_passed_over() -> None:
     other = InventoryBreaker(at=T + 9, by="ann", why="looked")
     assert in_use(b"nonsense", None, other, told(model="mine")) == "mine"
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+def test_ledger_page_and_sink_count_with_what_workers_told(monkeypatch: pytest.MonkeyPatch, spoken: bool) -> None:
+    log = MemoryLog(*([encode_inventory(told(checkpoint="paper"))] if spoken else []))
+    monkeypatch.setattr(kept_settings, "reader", lambda brokers: nullcontext())
+    monkeypatch.setattr(kept_settings, "RunLog", lambda run, brokers, consumer: log)
+    own = load(None, ["policy.checkpoint=daly"])
+    assert policy_in_use(own, "kafka:9092").checkpoint == ("paper" if spoken else "daly")
+
+
+@pytest.mark.parametrize(
+    "place", ["infra/cli/web.py", "infra/sink/wiring.py", "infra/cli/ledger.py", "infra/shadow_policies.py"]
+)
+def test_whoever_counts_savings_asks_for_the_policy_in_use(place: str) -> None:
+    assert "policy_in_use(settings, " in (Path(__file__).parents[2] / place).read_text()
 
 
 def test_a_log_without_any_says_what_to_do() -> None:

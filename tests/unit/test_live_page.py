@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,12 +18,13 @@ from observed_story import BAD, BEGAN, JOB, Clock, Watched
 from connectors.errors import WrongUse
 from infra.observer.reader import LogState
 from infra.settings import Web
+from infra.web import feed as feeding
 from infra.web.access import Terms, terms_of
 from infra.web.app import FILES, READERS_MAX, build_page
 from infra.web.feed import INTERVAL_S, LEDGER_S, Feed
 from infra.web.packed import BYTES_A_NODE
 from infra.web.serve import serve
-from models.job_account import JobAccount
+from models.job_account import Folds, JobAccount
 from models.policy_settings import PolicySettings
 
 
@@ -116,6 +118,7 @@ async def test_an_unknown_node_is_not_found(client: TestClient[Any, Any]) -> Non
         (LogState(away=False, silent_s=9.0), "stale"),
         (LogState(away=False, silent_s=None), "stale"),
         (LogState(away=True, silent_s=9.0), "away"),
+        (LogState(away=False, silent_s=0.1, fault="KeyError: 'n1'"), "broken"),
     ],
 )
 async def test_the_page_is_told_how_old_it_is(
@@ -139,6 +142,50 @@ async def test_a_page_that_listens_is_told_names_cells_and_digest(client: TestCl
     assert len(told["names"]["names"]) == 16
     assert len(base64.b64decode(told["cells"]["cells"])) == 16 * BYTES_A_NODE
     answer.close()
+
+
+async def test_a_ledger_that_takes_long_holds_up_no_page_that_listens(
+    client: TestClient[Any, Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, told = threading.Event(), threading.Event()
+    in_time = []
+
+    def slow(*_: Any) -> None:
+        begun.set()
+        in_time.append(told.wait(20))
+
+    monkeypatch.setattr(feeding, "account_from", slow)
+    savings = asyncio.create_task(client.get("/api/savings"))
+    assert await asyncio.to_thread(begun.wait, 20)
+    answer = await client.get("/events")
+    while await answer.content.readline() != b"event: digest\n":
+        clock.now += INTERVAL_S
+    told.set()
+    assert (await savings).status == 200
+    assert in_time == [True]
+    answer.close()
+
+
+def test_jobs_are_folded_while_the_view_goes_on(feed: Feed, told: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    folded_while_looking, looking = [], []
+    take, look = Folds.take, told.look
+
+    def looked(at: Any) -> Any:
+        looking.append(at)
+        try:
+            return look(at)
+        finally:
+            looking.pop()
+
+    def folded(folds: Folds, event: Any) -> None:
+        folded_while_looking.append(bool(looking))
+        take(folds, event)
+
+    monkeypatch.setattr(told, "look", looked)
+    monkeypatch.setattr(Folds, "take", folded)
+    feed.savings()
+    assert folded_while_looking
+    assert not any(folded_while_looking)
 
 
 async def test_more_readers_than_the_bound_are_refused(client: TestClient[Any, Any]) -> None:

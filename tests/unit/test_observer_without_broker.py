@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from typing import Any
 
 import pytest
 
 from connectors.errors import Unreachable
 from connectors.kafka.topics import ASSESSMENT, TELEMETRY
+from infra.metrics.health import Health
+from infra.metrics.readers import broken, lacking_of
 from infra.observer import reader
 from infra.observer.reader import Observer, last_counts, log_ends
 
@@ -43,3 +47,37 @@ def test_an_observer_that_could_not_begin_may_be_stopped(nobody: str) -> None:
     observer.stop()
     assert observer.state().silent_s is None
     assert observer.look(lambda view: view.jobs) == {}
+
+
+class OneRecord:
+    """A consumer that has one record."""
+
+    def __init__(self, *_: Any) -> None:
+        self.closed = False
+
+    def consume(self, *_: Any) -> list[Any]:
+        return [self]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("part", ["fold", "heard"])
+def test_a_fault_that_ends_the_reading_is_told_everywhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    def wrong(*_: Any) -> Any:
+        raise KeyError("n1")
+
+    observer = Observer("nobody:9092", heard=wrong)
+    consumer = observer._consumer = OneRecord()  # type: ignore[assignment]
+    monkeypatch.setattr(observer, "_take", wrong if part == "fold" else lambda messages: observer._heard(*messages, 0))  # type: ignore[misc]
+    with caplog.at_level(logging.ERROR):
+        observer._read()
+    state = observer.state()
+    assert state.fault == "KeyError: 'n1'"
+    assert consumer.closed  # type: ignore[attr-defined]
+    assert "has ended on a fault" in caplog.text
+    health = Health(lambda: 0.0, lambda: lacking_of(state, 10.0), lambda: broken(state))
+    assert health.ill() == health.unready() == {"reader": "has ended on a fault: KeyError: 'n1'"}
+    assert Health(lambda: 0.0, dict).ill() == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from infra.cli.options import report
+from infra.cli.options import add_run, report
 from infra.settings import Settings
 
 
@@ -19,7 +19,7 @@ examples
 One record a line, partition by partition; a last line says how many there are and which command is the last of each
 partition. Note the link of the last command elsewhere too: it shows later that the file was not cut and ended anew."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a new file")
-    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+    add_run(parser)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:

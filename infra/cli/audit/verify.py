@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.cli.options import report
+from infra.cli.options import add_run, report
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ who signed. A file that was cut at its end and given another last line can only 
 exit codes: 0 whole and authentic, 1 there are faults (each is told)"""
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an export (default: the topic itself)")
     parser.add_argument("--keyring", type=Path, metavar="FILE", help="judge by these keys (default: those of the run)")
-    parser.add_argument("--run", metavar="NAME", help="a run of the embedded broker (default: the last)")
+    add_run(parser)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:

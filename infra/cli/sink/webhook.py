@@ -47,6 +47,7 @@ def _send(settings: Settings, broker: Broker, host: str) -> Sender:
     from infra import clock
     from infra.alerts.wiring import eyes_of, open_sender
     from infra.metrics.health import Health
+    from infra.metrics.readers import broken
     from infra.metrics.serving import Page, served
     from infra.observer import Observer
 
@@ -55,6 +56,7 @@ def _send(settings: Settings, broker: Broker, host: str) -> Sender:
     health = Health(
         lambda: clock.monotonic() - sender.turned_at,
         lambda: sender.lacking(observer.state(), settings.metrics.stale_s),
+        lambda: broken(observer.state()),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sender.stop())

@@ -31,6 +31,7 @@ function showCondition(log) {
   const since = log.silent_s === null ? "" : ` for ${duration(log.silent_s)}`;
   if (log.condition === "live") condition("live", "live", null);
   else if (log.condition === "away") condition("away", "broker away", `The broker does not answer${since}. What follows is the last that was read; reading goes on by itself when it is back.`);
+  else if (log.condition === "broken") condition("broken", "reading ended", `Reading the topics has ended on a fault${since}: ${log.fault}. What follows is the last that was read; start this process again.`);
   else condition("stale", "stale", log.silent_s === null ? "Nothing has been read from the topics yet." : `Nothing new has been read${since}. What follows may be out of date.`);
 }
 

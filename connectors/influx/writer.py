@@ -22,11 +22,11 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from connectors.errors import WrongUse
+from connectors.retry_after import retry_after_s
 
 TIMEOUT_S: Final = 30.0
 RETRY_AFTER_S_MAX: Final = 600.0
@@ -133,7 +133,7 @@ class InfluxWriter:
             return Answer(0, f"{type(fault).__name__}: {fault}")
         if response.status >= 300 or response.will_close:
             self.close()
-        return Answer(response.status, _words(told), _retry_after_s(response.getheader("Retry-After"), self._now()))
+        return Answer(response.status, _words(told), retry_after_s(response.getheader("Retry-After"), self._now()))
 
     def close(self) -> None:
         """Let go of the connection; the next request makes another."""
@@ -219,14 +219,3 @@ def _words(told: bytes) -> str:
         read = None
     words = read.get("message", read) if isinstance(read, dict) else told.decode(errors="replace")
     return " ".join(str(words).split())[:_WORDS]
-
-
-def _retry_after_s(header: str | None, now: float) -> float | None:
-    """``Retry-After`` in seconds, given as such or as a date; None where there is none that can be read."""
-    text = (header or "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        return parsedate_to_datetime(text).timestamp() - now
-    except (TypeError, ValueError):
-        return None

@@ -16,7 +16,7 @@ from models.records import Cause, Event
 
 
 @dataclass(slots=True)
-class Decided:
+class BreakerFold:
     """States by partition of the decision log, and the offset from which each goes on."""
 
     settings: PolicySettings
@@ -24,10 +24,9 @@ class Decided:
     begin: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, reading: Reading, topic: str, settings: PolicySettings) -> Decided:
+    def of(cls, reading: Reading, settings: PolicySettings) -> BreakerFold:
         """From one look at the topics."""
-        begin = {one.partition: one.end for one in reading.positions if one.topic == topic}
-        return cls(reading.decided_by() or settings, dict(reading.states), begin)
+        return cls(reading.decided_by() or settings, dict(reading.states), dict(reading.reached))
 
     def take(self, partition: int, offset: int, event: Event) -> None:
         """Carry a partition on; the commands that follow are the worker's to give."""

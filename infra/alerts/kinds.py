@@ -8,6 +8,10 @@ from typing import Final, Literal
 #: ``page``: a person must act now. ``ticket``: by day. ``info``: forestall acts by itself.
 Severity = Literal["page", "ticket", "info"]
 
+#: More dead letters than so many within so long (s) are a fault of somebody's, not a slip.
+LETTERS_MAX: Final = 10
+LETTERS_S: Final = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from infra.alerts.book import AlertBook
-from infra.alerts.kinds import BREAKER_TRIPPED, DEAD_LETTERS, OF_DIAGNOSTIC, WORKER_STALE
+from infra.alerts.kinds import BREAKER_TRIPPED, DEAD_LETTERS, LETTERS_MAX, LETTERS_S, OF_DIAGNOSTIC, WORKER_STALE
 from models.brakes.breaker import trip_text
 from models.brakes.state import Trip
 from models.diagnostics import Diagnosis
 
-#: So many dead letters within so long are a fault of somebody's, not a slip.
-LETTERS_MAX: Final = 10
-LETTERS_S: Final = 300.0
 #: Telemetry that waits for so long is not being assessed; ticks, with which counts come, may be a minute apart.
 STALE_S: Final = 120.0
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from connectors.errors import WrongUse
+from connectors.retry_after import retry_after_s
 
 ANSWER_S: Final = 10.0
 PAUSE_S_MIN, PAUSE_S_MAX = 1.0, 60.0
@@ -37,11 +38,14 @@ def require_url(url: str) -> str:
 
 
 class Receiver:
-    """Sends payloads to ``url``, at most ``per_minute`` requests in any minute."""
+    """Sends payloads to ``url``, at most ``per_minute`` requests in any minute.
 
-    def __init__(self, url: str, per_minute: int, monotonic: Callable[[], float]) -> None:
+    ``wall`` gives Unix seconds, for a ``Retry-After`` that is a date; ``monotonic`` seconds that never go back.
+    """
+
+    def __init__(self, url: str, per_minute: int, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         self._host = require_url(url)
-        self._url, self._per_minute, self._monotonic = url, per_minute, monotonic
+        self._url, self._per_minute, self._monotonic, self._wall = url, per_minute, monotonic, wall
         self._asked: deque[float] = deque(maxlen=per_minute)
         self._free_at = 0.0
         self._pause_s = PAUSE_S_MIN
@@ -76,8 +80,8 @@ class Receiver:
 
     def _later(self, fate: str, why: str, wait: str | None) -> bool:
         self.fates[fate] += 1
-        asked_s = min(float(wait), WAIT_S_MAX) if wait is not None and wait.isdecimal() else 0.0
-        pause_s = max(self._pause_s, asked_s)
+        asked_s = retry_after_s(wait, self._wall()) or 0.0
+        pause_s = max(self._pause_s, min(asked_s, WAIT_S_MAX))
         if self._pause_s == PAUSE_S_MIN:
             log.warning("alerts wait: %s; tried again in %.0f s", why, pause_s)
         self._free_at = self._monotonic() + pause_s

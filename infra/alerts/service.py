@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from infra.alerts.book import Alert
-from infra.alerts.decided import Decided
-from infra.alerts.keeping import Kept, load, save
+from infra.alerts.decided import BreakerFold
+from infra.alerts.keeping import Kept, save
 from infra.alerts.kinds import SENT
 from infra.alerts.looks import Looks
 from infra.alerts.payload import groups, payload
@@ -58,7 +58,7 @@ class Sender:
     Parameters
     ----------
     settings : how often an alert is repeated, and where runbooks are.
-    file : what it must not forget.
+    file, kept : where it keeps what it must not forget, and what that is so far.
     receiver : where alerts go.
     decided : the decide folds' states, for the breaker.
     wall, monotonic : Unix seconds, and seconds that never go back.
@@ -69,15 +69,16 @@ class Sender:
         self,
         settings: Alerts,
         file: Path,
+        kept: Kept,
         receiver: Receiver,
-        decided: Decided,
+        decided: BreakerFold,
         wall: Callable[[], float],
         monotonic: Callable[[], float],
         external: str,
     ) -> None:
         self._settings, self._file, self._receiver, self._decided = settings, file, receiver, decided
         self._wall, self._monotonic, self._external = wall, monotonic, external
-        self._kept: Kept = load(file, wall())
+        self._kept = kept
         self._looks = Looks(self._kept.events.book)
         self._heard: queue.Queue[Item] = queue.Queue(WAITING_MAX)
         self._stopping = threading.Event()
@@ -121,7 +122,10 @@ class Sender:
         save(self._file, self._kept)
 
     def turn(self, eyes: Eyes) -> None:
-        """One turn: take in what was heard, look when it is time, keep it, send what is due."""
+        """One turn: take in what was heard, look when it is time, keep it, make one request of what is due at most.
+
+        So a receiver that is slow holds up a turn for as long as one answer may take, however much is due.
+        """
         self.turned_at = self._monotonic()
         changed = self._take_in()
         if not self._is_caught_up():
@@ -131,9 +135,9 @@ class Sender:
         due = self._kept.events.book.due(self._wall(), self._settings.repeat_s)
         if changed or due:
             save(self._file, self._kept)
-        for group in groups(due):
-            if self._stopping.is_set() or not self._receiver.may_send():
-                return
+        group = next(groups(due), None)
+        if group is not None and not self._stopping.is_set() and self._receiver.may_send():
+            self.turned_at = self._monotonic()
             self._send(group)
 
     def _take_in(self) -> bool:

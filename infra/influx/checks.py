@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from infra.alerts.kinds import LETTERS_MAX, LETTERS_S
 from infra.influx.as_template import PREFIX, Object, buckets_in, thing
 
 Level = Literal["INFO", "WARN", "CRIT"]
@@ -61,9 +62,9 @@ CHECKS: Final = (
         level="WARN",
         measurement="pipeline",
         field="dead_letters",
-        flux="|> aggregateWindow(every: 1m, fn: spread) |> toFloat()",
-        every="5m",
-        above=0.5,
+        flux=f"|> aggregateWindow(every: {LETTERS_S}s, fn: spread) |> toFloat()",
+        every=f"{LETTERS_S}s",
+        above=LETTERS_MAX,
     ),
     Check(
         name="command-refused",

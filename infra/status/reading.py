@@ -67,13 +67,15 @@ class Position:
 class Reading:
     """What was read: the view of the tails, the decide fold's states by partition, and how far the worker is.
 
-    ``carried`` says for each state whether it was carried on to the log's end, ``unread`` why a partition has none, and
-    ``uncommitted`` why the group's own word on its positions is missing. ``dead_letters`` are those still retained.
+    ``reached`` says for each state the next offset that it has not taken in, ``carried`` whether that is the log's end,
+    ``unread`` why a partition has none, and ``uncommitted`` why the group's own word on its positions is missing.
+    ``dead_letters`` are those still retained.
     """
 
     view: View = field(default_factory=View)
     refusals: Refusals = field(default_factory=Refusals)
     states: dict[int, DecisionState] = field(default_factory=dict)
+    reached: dict[int, int] = field(default_factory=dict)
     carried: dict[int, bool] = field(default_factory=dict)
     unread: dict[int, str] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
@@ -193,7 +195,8 @@ def _decided(
     if carried:
         for cause, raw in _from(records, reached, number):
             _carry(state, cause, raw)
-    reading.states[number], reading.carried[number] = state, carried
+            reached = cause.offset + 1
+    reading.states[number], reading.reached[number], reading.carried[number] = state, reached, carried
 
 
 def _from(records: list[LogRecord], reached: int, number: int) -> Iterator[tuple[Cause, bytes]]:

@@ -5,21 +5,46 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alert_receiver import AlertReceiver
 
+from connectors.codecs.records import encode_event
 from connectors.errors import WrongUse
+from connectors.kafka.snapshots import Snapshot
+from connectors.kafka.topics import EVENT
 from infra.alerts.book import AlertBook
-from infra.alerts.decided import Decided
+from infra.alerts.decided import BreakerFold
 from infra.alerts.events import GRACE_S, NEWS_S, Events
-from infra.alerts.keeping import Kept, load, save
-from infra.alerts.kinds import BREAKER_TRIPPED, COMMAND_REFUSED, DEAD_LETTERS, KINDS, NODE_SUSPECT, SENT, WORKER_STALE
-from infra.alerts.looks import LETTERS_MAX, LETTERS_S, STALE_S, Looks
+from infra.alerts.keeping import Kept, load, of_log, save
+from infra.alerts.kinds import (
+    BREAKER_TRIPPED,
+    COMMAND_REFUSED,
+    DEAD_LETTERS,
+    KINDS,
+    LETTERS_MAX,
+    LETTERS_S,
+    NODE_SUSPECT,
+    SENT,
+    WORKER_STALE,
+)
+from infra.alerts.looks import STALE_S, Looks
 from infra.alerts.payload import ALERTS_MAX, NEVER, groups, payload
-from infra.alerts.receiver import Receiver, require_url
+from infra.alerts.receiver import ANSWER_S, Receiver, require_url
+from infra.alerts.service import QUIET_S, Eyes, Sender
+from infra.alerts.wiring import page_of
+from infra.influx.checks import CHECKS
+from infra.metrics.health import Health
+from infra.observer.reader import LogState
+from infra.settings import Alerts, Web
+from infra.status import reading as status_reading
+from infra.status.reading import Reading
 from models.brakes.state import Trip
+from models.decisions import initial_state, to_bytes
 from models.diagnostics import Diagnosis
 from models.policy_settings import PolicySettings
 from models.records import (
@@ -178,6 +203,25 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> No
         load(file, T)
 
 
+def test_a_log_that_ends_before_what_was_read_is_another_and_has_a_book_of_its_own(
+    events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    events.take(incident())
+    events.take(incident(node="n2"))
+    [told, _] = events.book.alerts
+    events.book.note_told([told], ["firing"], T)
+    kept = Kept(events, {"control.event.v1/0": 7, "control.command.v1/0": 2})
+    ends = {"control.event.v1": {0: 7, 1: 0}, "control.command.v1": {0: 2}}
+    assert of_log(kept, ends, T + 50) is kept
+    for other in ({**ends, "control.event.v1": {0: 3}}, {**ends, "control.event.v1": {}}):
+        told.ends_at = None
+        anew = of_log(kept, other, T + 50)
+        assert anew.is_new("control.event.v1/0", 0), "what is on the new log is taken in"
+        assert (anew.events.book.born, anew.events.book.alerts) == (T + 50, [told])
+        assert told.ends_at == T + 50, "the receiver is told that it is over"
+    assert "control.event.v1/0 ends at 3, before 7: it is another log" in caplog.text
+
+
 def test_dead_letters_fire_when_they_rise_and_are_over_when_they_rest() -> None:
     book = AlertBook(born=T)
     looks = Looks(book)
@@ -231,7 +275,7 @@ def test_the_breaker_fires_with_its_numbers_and_is_over_when_it_is_closed() -> N
 
 
 def test_the_breaker_is_seen_on_the_decision_log_alone() -> None:
-    decided = Decided(PolicySettings(level="migrate", breaker_nodes=1, breaker_share=0.0))
+    decided = BreakerFold(PolicySettings(level="migrate", breaker_nodes=1, breaker_share=0.0))
     told = [Tick(at=T)]
     told += [
         Membership(id=f"m{n}", job="demo", node=f"n{n}", at=T, state="running", rank=n, world=6)  # type: ignore[misc]
@@ -246,8 +290,38 @@ def test_the_breaker_is_seen_on_the_decision_log_alone() -> None:
     assert decided.trips() == []
 
 
+def test_the_breakers_fold_goes_on_where_each_state_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log grows while it is read, and one partition is not carried on."""
+    reading = Reading()
+    ends = iter([2, 2, 3, 900_000, 900_000, 900_000])  # of partition 0: looked at, judged, and read to
+    monkeypatch.setattr(status_reading, "bounds", lambda *_: (0, next(ends)))
+    monkeypatch.setattr(status_reading, "read_newest", lambda *at: SAVED if at[-1] == 1 else None)
+    monkeypatch.setattr(status_reading, "read_range", lambda _c, _t, _n, start, end: MESSAGES[start:end])
+    for number in (0, 1):
+        status_reading._decided(None, number, {}, reading, PolicySettings())  # type: ignore[arg-type]
+    folded = BreakerFold.of(reading, PolicySettings())
+    assert (folded.states[0].now, reading.carried) == (T + 2, {0: True, 1: False})
+    assert folded.begin == {0: 3, 1: 5}
+    folded.take(1, 5, Tick(at=T + 5))
+    assert folded.states[1].now == T + 5
+
+
+class Message:
+    """A tick on the decision log."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = lambda: offset
+        self.value = lambda: encode_event(Tick(at=T + offset))
+        self.topic, self.partition, self.key = lambda: EVENT, lambda: 0, lambda: b"tick"
+        self.timestamp = lambda: (1, T)
+
+
+MESSAGES = [Message(offset) for offset in range(3)]
+SAVED = Snapshot(5, to_bytes(initial_state(PolicySettings())))
+
+
 def test_records_that_a_state_has_already_are_not_folded_again() -> None:
-    decided = Decided(PolicySettings(), begin={0: 5})
+    decided = BreakerFold(PolicySettings(), begin={0: 5})
     decided.take(0, 4, Tick(at=T))
     assert decided.states == {}
     decided.take(0, 5, Tick(at=T))
@@ -296,7 +370,7 @@ def test_a_url_that_is_none_is_refused_and_not_repeated(url: str) -> None:
 
 def test_no_more_requests_a_minute_than_are_allowed_and_pauses_grow() -> None:
     now = [0.0]
-    receiver = Receiver("http://127.0.0.1:9/hook", 3, lambda: now[0])  # nobody listens there
+    receiver = Receiver("http://127.0.0.1:9/hook", 3, lambda: now[0], lambda: T)  # nobody listens there
     pauses = []
     for _ in range(3):
         assert receiver.may_send()
@@ -308,6 +382,73 @@ def test_no_more_requests_a_minute_than_are_allowed_and_pauses_grow() -> None:
     assert pauses[:2] == [1.0, 2.0]
     assert now[0] >= 60.0, "three were made, and no more in that minute"
     assert receiver.fates == {"taken": 0, "refused": 0, "away": 3}
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause_s"),
+    [("30", 30.0), ("Mon, 24 Nov 2025 00:00:45 GMT", 45.0), ("Sun, 23 Nov 2025 00:00:00 GMT", 1.0), ("soon", 1.0)],
+)
+def test_a_receiver_that_says_when_is_asked_again_then(asked: str, pause_s: float) -> None:
+    now = [0.0]
+    with AlertReceiver().serving() as busy:
+        busy.status, busy.retry_after = 503, asked
+        receiver = Receiver(busy.url, 10, lambda: now[0], lambda: T)
+        assert not receiver.send({})
+    now[0] = pause_s - 0.01
+    assert not receiver.may_send()
+    now[0] = pause_s
+    assert receiver.may_send()
+
+
+class Slow(Receiver):
+    """Takes everything, each as late as it may."""
+
+    def __init__(self, clock: list[float], asked: Callable[[], None]) -> None:
+        super().__init__("http://127.0.0.1:9/hook", 1000, lambda: clock[0], lambda: clock[0])
+        self.clock, self.asked, self.taken = clock, asked, 0
+
+    def send(self, payload: Mapping[str, Any]) -> bool:
+        self.clock[0] += ANSWER_S
+        self.asked()
+        self.taken += len(payload["alerts"])
+        return True
+
+
+def test_a_receiver_that_is_slow_makes_the_sender_no_less_alive(tmp_path: Path) -> None:
+    clock, ill, count = [T], list[object](), 5 * ALERTS_MAX
+    kept = Kept(Events(AlertBook(T)))
+    for number in range(count):
+        kept.events.take(incident(at=T, node=f"n{number}"))
+    slow = Slow(clock, lambda: ill.append(health.ill()))
+    fold, now = BreakerFold(PolicySettings()), lambda: clock[0]
+    sender = Sender(Alerts(), tmp_path / "own.json", kept, slow, fold, now, now, "http://x")
+    health = Health(lambda: clock[0] - sender.turned_at, dict)
+    eyes = Eyes(lambda _: ({}, 0, 0), lambda: LogState(False, 0.0), dict, list)
+    clock[0] += QUIET_S + 1
+    for turn in range(1, 6):
+        sender.turn(eyes)
+        assert slow.taken == turn * ALERTS_MAX, "one request a turn"
+    assert ill == [{}] * 5
+
+
+@pytest.mark.parametrize(
+    ("web", "url"),
+    [
+        (Web(port=8088), "http://127.0.0.1:8088"),
+        (Web(host="::1", port=1), "http://[::1]:1"),
+        (Web(host="x.org", port=8443, tls_cert=Path("c"), tls_key=Path("k")), "https://x.org:8443"),
+    ],
+)
+def test_a_person_finds_more_where_the_page_is(web: Web, url: str) -> None:
+    assert page_of(web) == url
+
+
+def test_dead_letters_are_too_many_by_one_threshold() -> None:
+    [rule] = [one for one in RULES.read_text().split("- alert: ")[1:] if one.startswith(DEAD_LETTERS.name)]
+    assert f"increase(forestall_dead_letters_total[{LETTERS_S // 60}m])) > {LETTERS_MAX}\n" in rule
+    [check] = [one for one in CHECKS if one.name == "dead-letters-rise"]
+    assert (check.above, check.every) == (LETTERS_MAX, f"{LETTERS_S}s")
+    assert f"aggregateWindow(every: {LETTERS_S}s, fn: spread)" in check.flux
 
 
 def rules() -> dict[str, dict[str, str]]:

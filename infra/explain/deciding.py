@@ -19,7 +19,7 @@ from models.records import Cause, Command, Event, Tick
 
 
 @dataclass(slots=True)
-class Decided:
+class FoldedTo:
     """What a fold over the decision log came to.
 
     ``commands`` are those of the event asked for, ``running`` the nodes that ran the job's ranks just before it.
@@ -34,7 +34,7 @@ class Decided:
     events: list[tuple[Cause, Event]] = field(default_factory=list)
 
 
-def fold_to(log: RunLog, partition: int, offset: int, fork: int, job: str, epochs: Epochs) -> Decided:
+def fold_to(log: RunLog, partition: int, offset: int, fork: int, job: str, epochs: Epochs) -> FoldedTo:
     """Fold a partition of the decision log up to ``offset``, and read on until alternatives are heard no more.
 
     Parameters
@@ -49,7 +49,7 @@ def fold_to(log: RunLog, partition: int, offset: int, fork: int, job: str, epoch
     """
     state, start = _begin(log, partition, offset, epochs)
     fork = max(fork, start)
-    decided = Decided(state.settings)
+    decided = FoldedTo(state.settings)
     for message in log.records(EVENT, partition, start):
         at = int(message.offset() or 0)
         try:
@@ -68,7 +68,7 @@ def fold_to(log: RunLog, partition: int, offset: int, fork: int, job: str, epoch
     return decided
 
 
-def _take(state: DecisionState, decided: Decided, cause: Cause, event: Event, job: str | None) -> None:
+def _take(state: DecisionState, decided: FoldedTo, cause: Cause, event: Event, job: str | None) -> None:
     """Fold one event; of that which is asked for (``job`` given) keep what it led to."""
     if job is not None:
         known = state.jobs.get(job)

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from connectors.errors import WrongUse
 from infra.explain.claim import claim
-from infra.explain.deciding import Decided, fold_to
+from infra.explain.deciding import FoldedTo, fold_to
 from infra.explain.epochs import Epochs, NotOnLog
 from infra.explain.finding import CommandOnLog, IncidentOnLog, commands_on, find, incidents_on
 from infra.explain.replaying import Compared, compare_assessment, compare_command, compare_incidents, replayed
 from infra.explain.subject import Subject, most_suspect, telemetry_of
-from infra.explain.watching import Seen, Told, Watching, quiet
+from infra.explain.watching import HowFar, Seen, Watching, quiet
 from infra.models_in_use import ModelsInUse
 from infra.run_log import RunLog
 from infra.settings import Settings
@@ -38,16 +38,16 @@ class _Work:
     log: RunLog
     epochs: Epochs
     models: ModelsInUse
-    told: Told
+    told: HowFar
     records: list[IncidentOnLog] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    decided: Decided | None = None
+    decided: FoldedTo | None = None
     subject: Subject | None = None
     seen: Seen | None = None
 
 
 def explanation(
-    log: RunLog, id: str, *, replay: bool, models: ModelsInUse | None = None, told: Told = quiet
+    log: RunLog, id: str, *, replay: bool, models: ModelsInUse | None = None, told: HowFar = quiet
 ) -> dict[str, Any]:
     """Why a command was given, or an incident opened, from the log alone.
 

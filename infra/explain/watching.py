@@ -43,7 +43,7 @@ from models.windows import SPANS
 Floats = NDArray[np.float32]
 
 #: Is told how far something is: so many of so many.
-Told = Callable[[int, int], None]
+HowFar = Callable[[int, int], None]
 
 
 def quiet(_: int, __: int) -> None:
@@ -132,7 +132,7 @@ class Watching:
         node: str,
         epochs: Epochs,
         models: ModelsInUse,
-        told: Told = quiet,
+        told: HowFar = quiet,
     ) -> None:
         self._log, self._partition, self._node = log, partition, node
         self._epochs, self._models, self._tell = epochs, models, told

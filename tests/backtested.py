@@ -9,18 +9,32 @@ from decision_log import DecisionLog
 from models.backtest.beside import Beside
 from models.backtest.comparison import Comparison
 from models.backtest.difference import Difference
+from models.decisions import decide, initial_state
 from models.policy_settings import PolicySettings
-from models.records import Command, Event
+from models.records import Cause, Command, Event
 
 OWN = PolicySettings(level="migrate", node_mtbf_days=0.05, checkpoint_cost_s=0.2, migration_s=45.0)
 
 
-def beside(events: Sequence[Event], own: PolicySettings, candidate: PolicySettings) -> Comparison:
-    """Fold the events under both; the log's commands are those of its own policy."""
+def beside(
+    events: Sequence[Event],
+    own: PolicySettings,
+    candidate: PolicySettings,
+    gone: str | None = None,
+    apart: bool = False,
+) -> Comparison:
+    """Fold the events under both; the log's commands are those of its own policy, but for the one that is ``gone``.
+
+    ``apart``: with two folds from the first record on, even where one would do.
+    """
     comparison = Comparison(candidate, 0, exact=candidate == own)
     folds = Beside(own, 0, {"candidate": comparison})
+    if apart:
+        comparison.part_from(folds.state)
+    state = initial_state(own)
     for offset, event in enumerate(events):
-        folds.take(offset, event)
+        state, given = decide(state, event, Cause(0, offset))
+        folds.take(offset, event, [one for one in given if one.id != gone])
     return comparison
 
 

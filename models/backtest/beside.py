@@ -19,13 +19,17 @@ class Beside:
     own : PolicySettings
         What the log was decided with; prices, hazard and earned trust are those of its fold.
     comparisons : mapping
-        The candidates by name.
+        The candidates by name. One that is ``exact`` has the log's fold for its own, until the log holds something else
+        than that gives.
     """
 
     def __init__(self, own: PolicySettings, partition: int, comparisons: Mapping[str, Comparison]) -> None:
         self.partition = partition
         self.comparisons = dict(comparisons)
         self.state: DecisionState = initial_state(own)
+        for one in self.comparisons.values():
+            if one.exact and one.settings == own:
+                one.state = self.state
 
     def take(self, offset: int, event: Event, given: Sequence[Command] | None = None) -> tuple[Command, ...]:
         """Take in one record and the commands that the log holds for it; None: those that its own fold gives.
@@ -38,6 +42,9 @@ class Beside:
         self, offset: int, event: Event | None, instead: Event | None, given: Sequence[Command] | None = None
     ) -> tuple[Command, ...]:
         """The same, where the candidates are told something else than the log; None: nothing."""
+        if instead is not event:
+            for one in self.comparisons.values():
+                one.part_from(self.state)
         if isinstance(event, NodeFate):
             for one in self.comparisons.values():
                 one.foresee(event, self.state)
@@ -45,5 +52,5 @@ class Beside:
         if event is not None:
             self.state, own = decide(self.state, event, Cause(self.partition, offset))
         for one in self.comparisons.values():
-            one.take(offset, instead, own if given is None else given, self.state)
+            one.take(offset, instead, own if given is None else given, self.state, own)
         return own

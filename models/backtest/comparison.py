@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,11 +84,31 @@ class Comparison:
                 self.failures.append(Failure(at=event.at, job=name, node=event.node, was_s=was_s, would_s=would_s))
                 self._bound(self.failures)
 
-    def take(self, offset: int, event: Event | None, given: Sequence[Command], log: DecisionState) -> None:
-        """Take in one record (None: of none), the commands that the log gave at it, and its own fold after it."""
-        would = self._fold(offset, event)
-        for was, twin in paired(given, would):
-            self._weigh(was, twin, log)
+    def part_from(self, log: DecisionState) -> None:
+        """Where the log's fold has been the candidate's too, go on with one of its own."""
+        if self.state is log:
+            self.state = deepcopy(log)
+
+    def take(
+        self,
+        offset: int,
+        event: Event | None,
+        given: Sequence[Command],
+        log: DecisionState,
+        own: Sequence[Command] = (),
+    ) -> None:
+        """Take in one record (None: of none), the commands that the log gave at it, and its own fold after it.
+
+        ``own`` is what that fold gave. Where it is the candidate's too, the record is in it already; they part after
+        the first record at which the log holds something else, for by that their worlds differ.
+        """
+        one_fold = self.state is log
+        would = own if one_fold else self._fold(offset, event)
+        if one_fold and list(own) != list(given):
+            self.part_from(log)
+        if given or would:
+            for was, twin in paired(given, would):
+                self._weigh(was, twin, log)
         if isinstance(event, Tick) and (self._now is None or event.at > self._now):
             self._expose(event.at, log)
 

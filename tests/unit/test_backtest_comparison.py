@@ -40,6 +40,24 @@ def test_the_same_policy_gives_every_command_again(story: DecisionLog) -> None:
     assert found.state.jobs == story.state.jobs
 
 
+def test_the_same_policy_is_folded_once_until_the_log_holds_something_else(
+    story: DecisionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.backtest.comparison.decide", None)
+    assert beside(story.events, OWN, OWN).equal == len(story.commands)
+    with pytest.raises(TypeError, match="not callable"):
+        beside(story.events, OWN, OWN, gone=story.commands[-2].id)
+
+
+@pytest.mark.parametrize("lost", range(6))
+def test_one_fold_for_both_finds_what_two_of_them_do(story: DecisionLog, lost: int) -> None:
+    """The log has lost a command, and what followed from that is another world."""
+    once, twice = (beside(story.events, OWN, OWN, gone=story.commands[lost].id, apart=apart) for apart in (False, True))
+    assert once.differences
+    assert (once.differences, once.failures, once.equal) == (twice.differences, twice.failures, twice.equal)
+    assert (once.world, once.tallies, once.state) == (twice.world, twice.tallies, twice.state)
+
+
 def test_other_numbers_are_no_difference_but_to_the_policy_itself(story: DecisionLog) -> None:
     other = replace(OWN, command_ttl_s=61.0)
     found = beside(story.events, OWN, other)

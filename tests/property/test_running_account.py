@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import pytest
@@ -11,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ledger_sums import BEGAN, JOB, logs, told_once
 
+from connectors.codecs.records import encode_event
+from connectors.kafka.topics import EVENT
 from infra.observer.account import account_from
+from infra.observer.record import LogRecord
+from infra.observer.view import View
+from infra.sink.telling import Telling
 from models import job_account
 from models.claims import SETTLED_S
 from models.job_account import JobAccount, JobAccounts, account_of
@@ -254,16 +260,36 @@ def test_a_job_of_a_day_keeps_little(hasty: None) -> None:
     assert asdict(ledger_of(kept.folds()))["wall_s"] > 86_000
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_fate_of_no_job_that_is_read_first_concerns_the_job_that_is_heard_of_later(seed: int) -> None:
-    events = [replace(one, job=None) if isinstance(one, NodeFate) else one for one in long_run(seed, 1.0)]
-    fates = [one for one in events if isinstance(one, NodeFate)]
+def by_ledger(events: list[Event]) -> JobAccount:
     accounts = JobAccounts()
-    for event in [*fates, *(one for one in events if one not in fates)]:
+    for event in events:
         accounts.take(event)
+    return accounts.by_job[JOB]
+
+
+def by_page(events: list[Event]) -> JobAccount:
+    view = View()
+    for offset, event in enumerate(events):
+        view.fold(LogRecord(EVENT, 0, offset, b"k", encode_event(event), BEGAN))
+    return view.accounts()[JOB]
+
+
+def by_sink(events: list[Event]) -> JobAccount:
+    telling = Telling(SETTINGS)
+    for offset, event in enumerate(events):
+        telling.take(LogRecord(EVENT, 0, offset, b"k", encode_event(event), BEGAN))
+    return telling._jobs.of(JOB)
+
+
+@pytest.mark.parametrize("reader", [by_ledger, by_page, by_sink])
+def test_a_fate_of_no_job_that_is_read_first_concerns_the_job_that_is_heard_of_later(
+    reader: Callable[[list[Event]], JobAccount],
+) -> None:
+    events = [replace(one, job=None) if isinstance(one, NodeFate) else one for one in long_run(1)]
+    fates: list[Event] = [one for one in events if isinstance(one, NodeFate)]
     assert fates
-    assert list(accounts.by_job) == [JOB]
-    assert account_from(accounts.by_job[JOB].folds(), SETTINGS) == account_from(account_of(events, JOB), SETTINGS)
+    account = reader([*fates, *(one for one in events if not isinstance(one, NodeFate))])
+    assert account_from(account.folds(), SETTINGS) == account_from(account_of(events, JOB), SETTINGS)
 
 
 def test_a_copy_stays_as_it_was_and_what_it_folds_is_not_folded_again(

@@ -26,6 +26,7 @@ from infra.explain.lines import lines
 from infra.kept_settings import keep_settings, settings_in_use
 from infra.run_log import RunLog
 from infra.settings import load
+from infra.web import looking
 from infra.wiring import incident_settings, policy_settings
 from models.features import FEATURE_NAMES
 from models.records import Command
@@ -88,6 +89,19 @@ def test_what_moved_it_is_every_feature_and_sums(broker: Broker, written: Explai
     assert told["baseline"]["frames"] >= 30
     assert told["baseline"]["probability"] < 0.05
     assert told["model"] == written.model.digest
+
+
+def test_the_page_leaves_telemetry_that_is_too_long_and_explains_the_rest(
+    broker: Broker, written: ExplainedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = written.command("MIGRATE")
+    ask = looking._explanation(load(None, []), broker.bootstrap)
+    assert ask(command.id)["missing"] == []
+    monkeypatch.setattr(looking, "TELEMETRY_MAX", 10)
+    told = ask(command.id)
+    assert [f"`forestall explain {command.id}`" in one for one in told["missing"]] == [True]
+    assert (told["rule"], told["contributions"]) == (command.reason.rule, [])
+    assert told["alternatives"]
 
 
 def test_a_person_reads_the_metric_and_not_the_group(broker: Broker, written: ExplainedLog) -> None:

@@ -17,11 +17,11 @@ The number is 100 times the mean over all nodes, spares among them. A node that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
-from models.records import Verdict
+from models.records import InventoryNode, Membership, NodeFate, Verdict
 
 State = Verdict | Literal["out"]
 #: What a node in a state is worth at most, the best state first.
@@ -78,6 +78,51 @@ class FleetHealth:
     worth: float
     terms: tuple[Term, ...]
     lessened: tuple[NodeState, ...]
+
+
+class Standing:
+    """Which nodes are out, by the newest word of any job; of two words at one time the one that says out counts.
+
+    The order in which words are taken does not matter. A node that no job told of is never out.
+    """
+
+    def __init__(self) -> None:
+        self._words: dict[str, tuple[float, bool]] = {}
+        self._failed: dict[str, float] = {}
+
+    def take(self, told: InventoryNode | Membership | NodeFate) -> None:
+        """Where a node stands with a job, or that it failed; that one came back says nothing before a job does."""
+        if not isinstance(told, NodeFate):
+            word = (told.at, told.state == "vacated")
+            self._words[told.node] = max(self._words.get(told.node, word), word)
+        elif told.state == "failed":
+            self._failed[told.node] = max(self._failed.get(told.node, told.at), told.at)
+
+    def members(self) -> Iterable[str]:
+        """Every node that a job told of."""
+        return self._words.keys()
+
+    def out(self, node: str) -> bool:
+        """Whether a node is out."""
+        word = self._words.get(node)
+        return word is not None and (word[1] or self._failed.get(node, -math.inf) >= word[0])
+
+
+class Assessed(Protocol):
+    """What the number takes of an assessment."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def probability(self) -> float | None: ...
+
+
+def node_states(nodes: Iterable[str], assessed: Mapping[str, Assessed], standing: Standing) -> Iterator[NodeState]:
+    """Each of these nodes: out by its newest word, else as assessed, else unknown."""
+    for node in nodes:
+        latest = assessed.get(node)
+        state: State = "unknown" if latest is None else latest.verdict
+        yield NodeState(node, "out" if standing.out(node) else state, None if latest is None else latest.probability)
 
 
 def fleet_health(nodes: Iterable[NodeState]) -> FleetHealth:

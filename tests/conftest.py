@@ -14,10 +14,11 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from influx_process import Process
+
     from connectors.kafka.topic_specs import TopicSpec
     from connectors.signing import KeyFolder
     from infra.broker.embedded import Broker
-    from infra.influx.server import Process
     from infra.settings import Settings
 
 hypothesis.settings.register_profile("ci", derandomize=True)  # a commit is judged by the same examples each time
@@ -90,8 +91,10 @@ def fresh_topics() -> Callable[..., tuple[TopicSpec, ...]]:
 @pytest.fixture(scope="session")
 def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One real InfluxDB on a free port for the whole session, set up; tests make organisations of their own on it."""
+    from influx_process import influx_server
+
     from connectors.errors import Unreachable
-    from infra.influx.server import find_influxd, influx_server
+    from infra.influx.server import find_influxd
 
     try:
         program = find_influxd()

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confluent_kafka import Producer
+from influx_process import Process
 
 from connectors.codecs.records import encode_event
 from connectors.influx.token_file import write_token
 from connectors.kafka.topics import EVENT
 from infra.influx.api import InfluxApi
-from infra.influx.server import Process
 from infra.sink.reckoning import held
 from models.records import Outcome
 

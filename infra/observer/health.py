@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.observer.fleet import FleetView, natural_key
-from infra.observer.job import JobView
-from models.fleet_health import DEFINITION, FleetHealth, NodeState, fleet_health
+from infra.observer.fleet import FleetView
+from models.fleet_health import DEFINITION, FleetHealth, Standing, fleet_health, node_states
 
 
-def health_of(fleet: FleetView, jobs: Mapping[str, JobView]) -> dict[str, Any]:
-    """The number with its terms, as ``forestall status --json`` and the page have it."""
-    return as_told(fleet_health(node_states(fleet, jobs)))
+def health_of(fleet: FleetView, standing: Standing) -> dict[str, Any]:
+    """The number with its terms, as ``forestall status --json`` and the page have it.
 
-
-def node_states(fleet: FleetView, jobs: Mapping[str, JobView]) -> Iterator[NodeState]:
-    """Every node that was assessed or that a job told of: out by its newest word, else as assessed, else unknown."""
-    standing = _standing(jobs)
-    for name in sorted({*fleet.nodes, *standing}, key=natural_key):
-        view = fleet.nodes.get(name)
-        latest = None if view is None else view.latest()
-        if standing.get(name) == "vacated":
-            yield NodeState(name, "out", None if latest is None else latest.probability)
-        elif latest is None:
-            yield NodeState(name, "unknown")
-        else:
-            yield NodeState(name, latest.verdict, latest.probability)
-
-
-def _standing(jobs: Mapping[str, JobView]) -> dict[str, str]:
-    """Where each node stands by the newest word of any job: a failed one is vacated there."""
-    newest: dict[str, tuple[float, str]] = {}
-    for job in jobs.values():
-        for member in job.members.values():
-            if member.node not in newest or member.at > newest[member.node][0]:
-                newest[member.node] = (member.at, member.state)
-    return {node: state for node, (_, state) in newest.items()}
+    Of every node that was assessed or that a job told of.
+    """
+    latest = {name: view.latest() for name, view in fleet.nodes.items()}
+    assessed = {name: one for name, one in latest.items() if one is not None}
+    return as_told(fleet_health(node_states({*latest, *standing.members()}, assessed, standing)))
 
 
 def as_told(health: FleetHealth) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.codecs.records import Inventory, decode_assessment, decode_command, decode_event, decode_inventory
 from connectors.errors import InvalidRecord
-from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
+from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INFLUX_KEY, INVENTORY
 from infra.observer.brakes import BrakesView
 from infra.observer.fleet import FleetView
 from infra.observer.health import health_of
@@ -16,6 +16,7 @@ from infra.observer.job import JobView
 from infra.observer.latency import Latencies
 from infra.observer.record import LogRecord
 from models.backtest.shadow import ShadowPolicies
+from models.fleet_health import Standing
 from models.job_account import JobAccount, JobAccounts
 from models.records import (
     Assessment,
@@ -49,19 +50,21 @@ class View:
     """A fold over the records of ``READS``, in the order of each partition.
 
     The order between topics is not fixed, so nothing here depends on it. ``shadows`` are policies that fold the
-    decision log too.
+    decision log too. ``points_refused`` counts records of points that InfluxDB refused, which are no dead letters.
     """
 
     def __init__(self, shadows: ShadowPolicies | None = None) -> None:
         self.shadows = shadows
         self.fleet = FleetView()
         self.brakes = BrakesView()
+        self.standing = Standing()
         self.jobs: dict[str, JobView] = {}
         self.counts: dict[int, Counts] = {}
         self.outcomes: dict[str, int] = {}
         self.assessment_latency = Latencies()
         self.command_latency = Latencies()
         self.dead_letters = 0
+        self.points_refused = 0
         self.dead_reasons: dict[str, int] = {}
         self.unreadable = 0
         self.last_appended: float | None = None
@@ -76,8 +79,11 @@ class View:
         """
         self.last_appended = max(self.last_appended or 0.0, record.appended)
         if record.topic == DEAD_LETTER:
-            self.dead_letters += 1
-            self._note_reason(record)
+            if record.key == INFLUX_KEY:
+                self.points_refused += 1
+            else:
+                self.dead_letters += 1
+                self._note_reason(record)
             return None
         if record.topic == ASSESSMENT and record.key != COUNTS_KEY and _HISTORY in record.value:
             self.fleet.node((record.key or b"").decode(errors="replace")).note_past(record.value, record.appended)
@@ -103,6 +109,7 @@ class View:
         if record.topic == INVENTORY:
             told = decode_inventory(record.value)
             if isinstance(told, InventoryNode):
+                self.standing.take(told)
                 self.job(told.job).note_member(told)
             return told
         return None
@@ -157,12 +164,14 @@ class View:
                 if event.job is not None:
                     self.job(event.job).note_incident(event)
             case Membership():
+                self.standing.take(event)
                 self.job(event.job).note_member(event)
             case Progress():
                 self.job(event.job).note_progress(event)
             case Pause() | OptOut() | BreakerReset():
                 self.brakes.note(event)
             case NodeFate():
+                self.standing.take(event)
                 for job in self.jobs.values() if event.job is None else [self.job(event.job)]:
                     job.note_fate(event)
         self._keep(event)
@@ -204,7 +213,7 @@ class View:
 
     def health(self) -> dict[str, Any]:
         """The fleet health number with its terms."""
-        return health_of(self.fleet, self.jobs)
+        return health_of(self.fleet, self.standing)
 
     def models(self) -> dict[str, Any]:
         """The models in use by digest, refused choices, and how a shadow compares, over the partitions that have it."""

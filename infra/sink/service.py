@@ -7,14 +7,15 @@ and nobody else is slowed. What was written is forgotten only after it was ackno
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from connectors.errors import Unreachable, WrongUse
 from connectors.influx.outbox import Entry, Outbox, Positions
 from connectors.influx.writer import Delivered, NotNow, Post, Refused, deliver, pause_s
-from infra.sink.topics import Places, Turn
+from infra.sink.refused import by_reason
+from infra.sink.topics import Places, Turn, gone
 
 LINES_MAX: Final = 5_000
 IDLE_S: Final = 0.1
@@ -33,14 +34,21 @@ class Source(Protocol):
     def turn(self) -> Turn:
         """Read on."""
 
+    def kept(self) -> None:
+        """All that was told is safe in the outbox; may raise ``OSError``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of points so far, what waits, and what is wrong now (None: nothing)."""
+    """What became of points so far, what waits, and what is wrong now (None: nothing).
+
+    ``lost`` counts records that the topics did not keep for long enough.
+    """
 
     written: int
     refused: int
     unreadable: int
+    lost: int
     waiting: int
     waiting_bytes: int
     full: bool
@@ -66,7 +74,7 @@ class Sink:
         outbox: Outbox,
         found: Places,
         post: Post,
-        bury: Callable[[Refused], None],
+        bury: Callable[[Sequence[Refused]], None],
         monotonic: Callable[[], float],
         say: Say,
     ) -> None:
@@ -77,6 +85,7 @@ class Sink:
         self._stopping = threading.Event()
         self._fault: BaseException | None = None
         self._written = self._refused = self._unreadable = 0
+        self._lost = found.lost
         self._trouble: dict[str, str] = {}
         self._said: dict[str, tuple[str, float]] = {}
 
@@ -89,7 +98,7 @@ class Sink:
         with self._lock:
             waiting, size, full = len(self._outbox), self._outbox.size, self._outbox.full
         trouble = "; ".join(self._trouble.values()) or None
-        return Tally(self._written, self._refused, self._unreadable, waiting, size, full, trouble)
+        return Tally(self._written, self._refused, self._unreadable, self._lost, waiting, size, full, trouble)
 
     def lacking(self) -> dict[str, str]:
         """What keeps points from InfluxDB: where, and why."""
@@ -125,14 +134,27 @@ class Sink:
             for wrong in turn.unreadable:
                 self._unreadable += 1
                 self._say(f"no point is made of {wrong}")
+            for place, records in turn.gone:
+                self._lost += records
+                self._say(gone(place, records))
             if turn.lines or (turn.next != self._next and self._monotonic() - noted > OFFSETS_S):
-                self._keep(turn.lines, turn.next)
+                if self._keep(turn.lines, turn.next):
+                    self._keep_nodes(source)
                 noted = self._monotonic()
 
-    def _keep(self, lines: list[str], after: Positions) -> None:
-        """Put points into the outbox, however long the disk takes to have room for them."""
+    def _keep_nodes(self, source: Source) -> None:
+        try:
+            source.kept()
+        except OSError as fault:
+            self._tell("nodes", f"how the nodes stand cannot be kept: {fault}")
+        else:
+            self._tell("nodes", None)
+
+    def _keep(self, lines: list[str], after: Positions) -> bool:
+        """Put points into the outbox, however long the disk takes to have room for them; False: stopped before."""
         entry = Entry(self._begin, after, tuple(lines))
         while not self._stopping.is_set():
+            self.turned_at = self._monotonic()
             try:
                 with self._lock:
                     self._outbox.append(entry)
@@ -142,7 +164,8 @@ class Sink:
             else:
                 self._next = dict(after)
                 self._tell("disk", None)
-                return
+                return True
+        return False
 
     def _write_on(self) -> None:
         tries = 0
@@ -180,9 +203,11 @@ class Sink:
     def _delivered(self, lines: list[str]) -> Delivered:
         try:
             delivered = deliver(lines, self._post)
-            for one in delivered.refused:
-                self._say(f"InfluxDB refuses {len(one.lines)} point(s), now on the dead-letter topic: {one.reason}")
-                self._bury(one)
+            refused = by_reason(delivered.refused)
+            for one in refused:
+                self._say(f"InfluxDB refuses {len(one.lines)} point(s), for the dead-letter topic: {one.reason}")
+            if refused:
+                self._bury(refused)
         except WrongUse as fault:
             raise NotNow(str(fault), denied=True) from None
         except Unreachable as fault:

@@ -3,6 +3,10 @@
 A record makes its own point at once. What needs more than one record is told at ticks: the nodes of a partition at each
 of its counts, the ledger of a job, and candidates in the shadow, at the times of a grid. Both are functions of what
 stood on the partition before, so a sink that reads on from elsewhere makes the same points again.
+
+Fleet points differ in one thing: who is out, and who is a member, comes from the decision log as far as it was read,
+which is not ordered with the assessments. Of one that is made again, ``health`` may differ, and ``nodes`` and
+``unknown`` by members that were never assessed.
 """
 
 from __future__ import annotations
@@ -19,10 +23,23 @@ from connectors.kafka.topics import ASSESSMENT, COMMAND, EVENT
 from infra.observer.account import account_from
 from infra.observer.latency import LIVE_S_MAX
 from infra.observer.record import LogRecord
-from models.fleet_health import NodeState, State, fleet_health
+from infra.sink.kept_nodes import Node
+from models.fleet_health import Standing, fleet_health, node_states
 from models.job_account import JobAccounts
 from models.policy_settings import PolicySettings
-from models.records import Assessment, Counts, Event, Incident, JobEvent, Membership, NodeFate, Outcome, Progress, Tick
+from models.records import (
+    Assessment,
+    Counts,
+    Event,
+    Incident,
+    JobEvent,
+    Membership,
+    NodeFate,
+    Outcome,
+    Progress,
+    Tick,
+    Verdict,
+)
 
 #: The topics that are read, and no other.
 READS: Final = (EVENT, COMMAND, ASSESSMENT)
@@ -63,12 +80,23 @@ class Telling:
     ----------
     policy : what the ledger's estimates are made with
     shadows : candidates to tell of too
+    nodes : partition of the assessments → its nodes, where reading begins
+
+    ``nodes`` is of where reading has come to.
     """
 
-    def __init__(self, policy: PolicySettings, shadows: Shadows | None = None) -> None:
+    def __init__(
+        self,
+        policy: PolicySettings,
+        shadows: Shadows | None = None,
+        nodes: Mapping[int, Mapping[str, Node]] | None = None,
+    ) -> None:
         self._policy, self._shadows = policy, shadows
-        self._nodes: dict[int, dict[str, Assessment]] = {}
-        self._out: dict[str, tuple[float, bool]] = {}
+        self.nodes = {partition: dict(known) for partition, known in (nodes or {}).items()}
+        self._known = {node for known in self.nodes.values() for node in known}
+        self._standing = Standing()
+        #: Members that were never assessed → the partition of their job.
+        self._unassessed: dict[str, int] = {}
         self._jobs = JobAccounts()
         self._home: dict[str, int] = {}
         self._progress: dict[str, tuple[float, float]] = {}
@@ -93,29 +121,27 @@ class Telling:
 
     def _assessed(self, told: Assessment | Counts, record: LogRecord) -> list[str]:
         delay = delay_s(told.ts, record.appended)
-        nodes = self._nodes.setdefault(record.partition, {})
+        nodes = self.nodes.setdefault(record.partition, {})
         if isinstance(told, Assessment):
-            nodes[told.node] = told
+            nodes[told.node] = Node(told.verdict, told.probability, told.incident is not None)
+            self._known.add(told.node)
+            self._unassessed.pop(told.node, None)
             return [points.assessment_point(told, None if told.verdict == "unknown" else delay)]
         if not told.assessed:  # the past is being loaded
             return []
         return [points.pipeline_point(told, record.partition, delay), self._fleet(told, record.partition, nodes)]
 
-    def _fleet(self, told: Counts, partition: int, nodes: Mapping[str, Assessment]) -> str:
-        verdicts = Counter(one.verdict for one in nodes.values())
+    def _fleet(self, told: Counts, partition: int, nodes: Mapping[str, Node]) -> str:
+        never = [node for node, home in self._unassessed.items() if home == partition]
+        verdicts = Counter[Verdict](one.verdict for one in nodes.values())
+        verdicts["unknown"] += len(never)
         held = [one.probability for one in nodes.values() if one.probability is not None]
         fields = {
-            "in_incident": sum(one.incident is not None for one in nodes.values()),
+            "in_incident": sum(one.in_incident for one in nodes.values()),
             "worst_probability": max(held, default=None),
-            "health": fleet_health(map(self._state, nodes.values())).number,
+            "health": fleet_health(node_states([*nodes, *never], nodes, self._standing)).number,
         }
         return points.fleet_point(told, partition, verdicts, fields)
-
-    def _state(self, told: Assessment) -> NodeState:
-        """A node as the fleet health number takes it: out by the newest word of any job, else as assessed."""
-        _, out = self._out.get(told.node, (0.0, False))
-        state: State = "out" if out else told.verdict
-        return NodeState(told.node, state, told.probability)
 
     def _event(self, event: Event, record: LogRecord) -> list[str]:
         if self._shadows is not None:
@@ -132,9 +158,10 @@ class Telling:
 
     def _keep(self, event: JobEvent, partition: int) -> None:
         """An event is its job's; the fate of a node of no job goes to each, whose account knows whether it matters."""
-        if isinstance(event, Membership) or (isinstance(event, NodeFate) and event.state == "failed"):
-            out = isinstance(event, NodeFate) or event.state == "vacated"
-            self._out[event.node] = max(self._out.get(event.node, (event.at, out)), (event.at, out))
+        if isinstance(event, Membership | NodeFate):
+            self._standing.take(event)
+        if isinstance(event, Membership) and event.node not in self._known:
+            self._unassessed.setdefault(event.node, partition)
         self._jobs.take(event)
         if event.job is None:
             return

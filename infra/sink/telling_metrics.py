@@ -12,7 +12,7 @@ def fill_of(sink: Sink) -> Fill:
     def fill(scrape: Scrape) -> None:
         tally = sink.tally()
         scrape.add("forestall_spool_bytes", float(tally.waiting_bytes))
-        for fate in ("written", "refused", "unreadable"):
+        for fate in ("written", "refused", "unreadable", "lost"):
             scrape.add("forestall_sink_points_total", float(getattr(tally, fate)), fate)
 
     return fill

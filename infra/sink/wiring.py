@@ -15,6 +15,7 @@ from infra.broker.runs import runs_directory
 from infra.kept_settings import policy_in_use
 from infra.settings import Settings
 from infra.shadow_policies import require_candidates, shadow_policies
+from infra.sink.kept_nodes import read_nodes
 from infra.sink.refused import burying
 from infra.sink.service import Say, Sink
 from infra.sink.telling import READS, Telling
@@ -71,11 +72,12 @@ def open_sink(
     try:
         if outbox.torn:
             say(f"{directory}: {outbox.torn} file(s) ended in a torn entry, which is read from the topics again")
-        found = places(brokers, outbox.begin, outbox.next, begin, say)
+        found = places(brokers, outbox.begin, outbox.next, read_nodes(directory), begin, say)
         writer = InfluxWriter(address_of(settings), lambda: read_token(settings.influx.token_file), clock.now)
         bury = burying(brokers, settings.influx.bucket)
         sink = Sink(outbox, found, writer.post, bury, clock.monotonic, say)
-        topics = Topics(brokers, found, Telling(policy_in_use(settings, brokers), shadow_policies(settings, brokers)))
+        telling = Telling(policy_in_use(settings, brokers), shadow_policies(settings, brokers), found.nodes)
+        topics = Topics(brokers, found, telling, directory, clock.monotonic)
         try:
             yield sink, topics
         finally:

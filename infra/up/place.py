@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from infra import clock
 from infra.broker import runs
 from infra.broker.embedded import Broker
 from infra.cli.topics import specs_of
+from infra.influx.server import environment as influxd_environment
 from infra.keys import ready_keys
 from infra.observer.reader import last_counts, log_ends
 from infra.settings import PREFIX, Settings
@@ -74,6 +74,8 @@ def _ends(bootstrap: str) -> dict[tuple[str, int], int]:
 
 
 def environment() -> dict[str, str]:
-    """What the parts inherit; settings reach them by their command line alone."""
-    kept = {name: value for name, value in os.environ.items() if not (name.startswith(PREFIX) and "__" in name)}
+    """What the parts inherit; settings reach them, and influxd, by their command line alone."""
+    kept = {
+        name: value for name, value in influxd_environment().items() if not (name.startswith(PREFIX) and "__" in name)
+    }
     return {**kept, **dict.fromkeys(_THREADS, "1")}

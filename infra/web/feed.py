@@ -89,7 +89,7 @@ class Feed:
 
     def _digest(self, view: View, now: float) -> dict[str, Any]:
         if self._slow is None or now - self._slow[0] >= SLOW_S:
-            health = health_of(view.fleet, view.jobs)
+            health = health_of(view.fleet, view.standing)
             self._slow = now, {"latency_ms": view.latency_ms(), "health": {"number": health["number"]}}
         return {**digest(view), **self._slow[1]}
 

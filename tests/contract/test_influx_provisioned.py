@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from influx_process import Process
 from influx_server import Place, Row, own_place
 from influx_story import SECONDS, story_lines
 from observed_story import BAD, JOB
@@ -25,7 +26,6 @@ from infra.influx.checks import CHECKS
 from infra.influx.dashboards import DASHBOARDS
 from infra.influx.dashboards.panel import Panel
 from infra.influx.provision import Provisioned, provision
-from infra.influx.server import Process
 from infra.influx.tokens import beyond_writing
 from infra.influx.variables import VARIABLES
 from infra.settings import load

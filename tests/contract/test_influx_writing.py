@@ -7,13 +7,14 @@ import time
 from contextlib import closing
 
 import pytest
+from influx_process import Process
 from influx_story import story_lines
 
 from connectors.influx.lines import line
 from connectors.influx.schema import OUTCOME_POINT
 from connectors.influx.writer import Address, Delivered, InfluxWriter, NotNow, deliver
 from infra.influx.api import InfluxApi
-from infra.influx.server import ORG, Process
+from infra.influx.server import ORG
 from infra.sink.reckoning import held
 
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from influx_process import Process, influx_server
 from sink_process import Log, SinkProcess, outcomes_held, wait_for
 
 from connectors.errors import Unreachable
 from connectors.influx.outbox import Outbox
 from connectors.kafka.topic_specs import TopicSpec
 from infra.broker.embedded import Broker
-from infra.influx.server import Process, find_influxd, influx_server
+from infra.influx.server import find_influxd
 
 KILLS = int(os.environ.get("INFLUX_KILLS", "2"))
 AWAY_S = float(os.environ.get("INFLUX_AWAY_S", "3"))

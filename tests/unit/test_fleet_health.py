@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.codecs.records import encode_record
+from connectors.kafka.topics import EVENT
 from infra.observer.health import as_told, health_of
+from infra.observer.record import LogRecord
 from infra.observer.view import View
-from models.fleet_health import WORTH_MAX, NodeState, State, fleet_health
-from models.records import Membership
+from models.fleet_health import WORTH_MAX, NodeState, Standing, State, fleet_health
+from models.records import Event, Membership, NodeFate
 from tests.observed_story import rescue
 
 #: From the best to the worst, as far as one is worse than another.
@@ -88,6 +91,10 @@ def test_the_worst_come_first() -> None:
     assert [one.node for one in found.lessened] == ["b", "a"]
 
 
+def on_the_log(event: Event) -> LogRecord:
+    return LogRecord(EVENT, 0, 0, b"demo", encode_record(event), 1.0)
+
+
 def observed(seconds: int = 60) -> View:
     view = View()
     for record in rescue(seconds):
@@ -110,7 +117,7 @@ def test_a_node_that_failed_or_was_left_is_out_until_it_is_given_back() -> None:
     numbers = []
     for at, state in product((1e10, 2e10), ("vacated", "spare")):
         member = Membership(id=f"m{at}{state}", job="demo", node="n04", at=at + (state == "spare"), state=state)  # type: ignore[arg-type]
-        view.jobs["demo"].note_member(member)
+        view.fold(on_the_log(member))
         numbers.append(view.health()["number"])
     assert numbers[0] == numbers[2] < before
     assert numbers[1] == numbers[3] == before
@@ -118,7 +125,32 @@ def test_a_node_that_failed_or_was_left_is_out_until_it_is_given_back() -> None:
 
 def test_a_member_that_was_never_assessed_is_unknown() -> None:
     view = View()
-    view.job("demo").note_member(Membership(id="m", job="demo", node="n1", at=1.0, state="running", rank=0))
-    assert health_of(view.fleet, view.jobs)["lessened"] == [
+    view.fold(on_the_log(Membership(id="m", job="demo", node="n1", at=1.0, state="running", rank=0)))
+    assert health_of(view.fleet, view.standing)["lessened"] == [
         {"node": "n1", "state": "unknown", "probability": None, "worth": 0.0}
     ]
+
+
+@pytest.mark.parametrize("first_job", ["a", "b"])
+def test_of_two_words_at_one_time_the_one_that_says_out_counts(first_job: str) -> None:
+    words = [
+        Membership(id="1", job="a", node="n", at=5.0, state="running", rank=0),
+        Membership(id="2", job="b", node="n", at=5.0, state="vacated"),
+    ]
+    standing = Standing()
+    for word in sorted(words, key=lambda one: one.job != first_job):
+        standing.take(word)
+    assert standing.out("n")
+
+
+@pytest.mark.parametrize("failure_first", [True, False])
+def test_a_member_that_failed_is_out_and_a_node_of_no_job_is_as_it_was_assessed(failure_first: bool) -> None:
+    told: list[Membership | NodeFate] = [
+        Membership(id="1", job="a", node="n", at=5.0, state="running", rank=0),
+        NodeFate(id="f", job=None, node="n", at=6.0, state="failed"),
+        NodeFate(id="g", job=None, node="other", at=6.0, state="failed"),
+    ]
+    standing = Standing()
+    for one in reversed(told) if failure_first else told:
+        standing.take(one)
+    assert (standing.out("n"), standing.out("other")) == (True, False)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from connectors.codecs.records import encode_record
-from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INVENTORY
+from connectors.kafka.topics import ASSESSMENT, COMMAND, DEAD_LETTER, EVENT, INFLUX_KEY, INVENTORY
 from infra.observer.fleet import POINTS_MAX, natural_key
 from infra.observer.job import COMMANDS_MAX, LOSSES_MAX, JobView
 from infra.observer.record import LogRecord
@@ -288,6 +288,11 @@ def test_what_cannot_be_read_is_counted_and_passed_over(value: bytes) -> None:
 def test_dead_letters_are_counted_and_tombstones_are_no_fault() -> None:
     view = folded([LogRecord(DEAD_LETTER, 0, 0, b"n01", b"garbage", BEGAN), LogRecord(EVENT, 0, 0, b"k", b"", BEGAN)])
     assert (view.dead_letters, view.unreadable) == (1, 0)
+
+
+def test_points_that_influxdb_refused_are_no_records_that_cannot_be_read() -> None:
+    view = folded([LogRecord(DEAD_LETTER, 0, 0, INFLUX_KEY, b"outcome stage=3 1", BEGAN)])
+    assert (view.dead_letters, view.points_refused, view.dead_reasons) == (0, 1, {})
 
 
 def test_names_sort_as_a_person_would() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,21 @@ import pytest
 from influx_fake import FakeInflux, fake_influx
 from influx_story import story_lines
 
+from connectors.codecs.records import encode_assessment, encode_record
 from connectors.errors import Unreachable
 from connectors.influx.outbox import Outbox
 from connectors.influx.writer import Address, InfluxWriter, Refused
-from infra.sink.refused import _values
+from connectors.kafka.topics import ASSESSMENT, EVENT
+from infra.observer.record import LogRecord
+from infra.sink import topics as reading
+from infra.sink.kept_nodes import Node, read_nodes, write_nodes
+from infra.sink.refused import _values, by_reason
 from infra.sink.service import Sink
-from infra.sink.topics import Places, Turn
+from infra.sink.telling import Telling
+from infra.sink.topics import Places, Topics, Turn
+from infra.up.place import environment
+from models.policy_settings import PolicySettings
+from models.records import Assessment, Cause, Counts, Membership, Verdict
 
 PLACE = ("control.event.v1", 0)
 WAIT_S = 30.0
@@ -29,13 +38,19 @@ class Numbers:
     def __init__(self, count: int, after: int = 0, size: int = 10) -> None:
         self.count, self.next, self.size = count, after, size
         self.away: str | None = None
+        self.gone: tuple[tuple[tuple[str, int], int], ...] = ()
+        self.kept_at: list[int] = []
 
     def turn(self) -> Turn:
         first, self.next = self.next, min(self.count, self.next + 50)
         lines = [f'assessment,node=n v="{"x" * self.size}" {n}' for n in range(first, self.next)]
         if not lines:
             time.sleep(0.005)
-        return Turn(lines, {PLACE: self.next}, len(lines), [], self.away)
+        gone, self.gone = self.gone, ()
+        return Turn(lines, {PLACE: self.next}, len(lines), [], self.away, gone)
+
+    def kept(self) -> None:
+        self.kept_at.append(self.next)
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -61,11 +76,11 @@ class Working:
         self.thread = threading.Thread(target=self.sink.run, args=(source,), daemon=True)
         self.thread.start()
 
-    def _bury(self, refused: Refused) -> None:
+    def _bury(self, refused: Sequence[Refused]) -> None:
         if self.bury_faults:
             self.bury_faults -= 1
             raise Unreachable("no broker answers")
-        self.buried.append(refused)
+        self.buried += refused
 
     def end(self) -> None:
         self.sink.stop()
@@ -175,3 +190,125 @@ def test_the_story_of_a_rescue_makes_points_of_every_measurement() -> None:
     }  # fmt: skip
     series_and_time = [(line.split(" ")[0], line.rsplit(" ", 1)[1]) for line in told]
     assert len(set(series_and_time)) == len(told)
+
+
+def test_records_that_went_before_they_were_read_are_said_and_counted(influx_of_ours: Ours, tmp_path: Path) -> None:
+    source = Numbers(50)
+    with working(tmp_path, influx_of_ours[1], source) as one:
+        source.gone = ((PLACE, 7),)
+        wait_for(lambda: one.sink.tally().lost == 7)
+    assert one.said == ["control.event.v1/0: 7 records are gone from the log, they were kept too short"]
+
+
+def test_a_full_disk_does_not_look_like_a_loop_that_hangs(
+    influx_of_ours: Ours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Numbers(0)
+    with working(tmp_path, influx_of_ours[1], source) as one:
+        with monkeypatch.context() as patched:
+            patched.setattr(one.outbox, "append", refuse)
+            source.count = 50
+            wait_for(lambda: "disk" in one.sink.lacking())
+            turned_at = one.sink.turned_at
+            wait_for(lambda: one.sink.turned_at > turned_at)
+        wait_for(lambda: one.sink.tally().written == 50)
+        wait_for(lambda: bool(source.kept_at))
+
+
+def refuse(_: object) -> None:
+    raise OSError("no space left on device")
+
+
+def test_points_of_one_reason_are_buried_together() -> None:
+    found = [Refused(("a",), "too old"), Refused(("b",), "type"), Refused(("c",), "too old")]
+    assert by_reason(found) == [Refused(("a", "c"), "too old"), Refused(("b",), "type")]
+
+
+def test_influxd_of_a_run_is_not_set_up_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFLUXD_HTTP_BIND_ADDRESS", ":1")
+    assert "INFLUXD_HTTP_BIND_ADDRESS" not in environment()
+
+
+def assessed(offset: int, node: str, verdict: Verdict, chance: float | None = None) -> LogRecord:
+    told = Assessment(node=node, ts=1e9 + offset, verdict=verdict, cause=Cause(0, offset), probability=chance)
+    return LogRecord(ASSESSMENT, 0, offset, node.encode(), encode_assessment(told), 1e9 + offset)
+
+
+def counted(offset: int) -> LogRecord:
+    told = Counts(ts=1e9 + offset, cause=Cause(0, offset), assessed=offset + 1)
+    return LogRecord(ASSESSMENT, 0, offset, b"counts", encode_assessment(told), 1e9 + offset)
+
+
+def test_a_node_that_fell_silent_long_ago_is_unknown_after_a_restart(tmp_path: Path) -> None:
+    before = Telling(PolicySettings())
+    for record in (assessed(0, "silent", "unknown"), assessed(1, "well", "healthy", 0.1)):
+        before.take(record)
+    write_nodes(tmp_path, {0: (2, before.nodes[0])})
+    kept = read_nodes(tmp_path)
+    assert kept == {0: (2, {"silent": Node("unknown", None, False), "well": Node("healthy", 0.1, False)})}
+    again = Telling(PolicySettings(), nodes={partition: nodes for partition, (_, nodes) in kept.items()})
+    assert again.take(counted(2)) == before.take(counted(2))
+
+
+def test_a_member_that_was_never_assessed_counts_once_and_as_unknown() -> None:
+    telling = Telling(PolicySettings())
+    member = Membership(id="m", job="j", node="late", at=1.0, state="running", rank=0)
+    telling.take(LogRecord(EVENT, 0, 0, b"j", encode_record(member), 1e9))
+    telling.take(assessed(0, "well", "healthy", 0.0))
+    fleet = telling.take(counted(1))[1]
+    assert "nodes=2i" in fleet
+    assert "unknown=1i" in fleet
+    assert "health=50" in fleet
+    telling.take(assessed(2, "late", "healthy", 0.0))
+    assert "unknown=0i" in telling.take(counted(3))[1]
+
+
+class Consumed:
+    """What the topics give, in place of a consumer."""
+
+    def __init__(self, offsets: list[int]) -> None:
+        self.offsets = offsets
+
+    def assign(self, _: object) -> None:
+        pass
+
+    def consume(self, *_: object) -> list[Got]:
+        return [Got(offset) for offset in self.offsets]
+
+
+class Got:
+    def __init__(self, offset: int) -> None:
+        self._record = assessed(offset, "n", "healthy", 0.0)
+
+    def error(self) -> None:
+        pass
+
+    def topic(self) -> str:
+        return ASSESSMENT
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._record.offset
+
+    def key(self) -> bytes | None:
+        return self._record.key
+
+    def value(self) -> bytes:
+        return self._record.value
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1
+
+
+def test_a_jump_over_records_that_retention_took_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = (ASSESSMENT, 0)
+    monkeypatch.setattr(reading, "Consumer", lambda _: Consumed([3, 4, 9]))
+    found = Places({place: 0}, {place: 4}, {place: 3})
+    source = Topics("nowhere", found, Telling(PolicySettings()), tmp_path, time.monotonic)
+    turn = source.turn()
+    assert turn.gone == ((place, 4),)
+    assert turn.next == {place: 10}
+    source.kept()
+    assert read_nodes(tmp_path)[0][0] == 10

@@ -27,7 +27,6 @@ from connectors.codecs.records import encode_command, encode_event, encode_tick
 from connectors.kafka import topics
 from connectors.kafka.admin import admin_client, apply_topics
 from connectors.kafka.partitioning import partition_of
-from infra.backtest.assessing import find_artefact
 from infra.backtest.run import Asked, Replayed, backtest
 from infra.broker.embedded import embedded_broker
 from infra.broker.server import choose_port
@@ -50,6 +49,8 @@ def main() -> int:
     ask.add_argument("--seconds", type=int, default=600, help="of the decision log")
     ask.add_argument("--assessed", type=int, default=120, help="seconds of telemetry; 0 leaves the model out")
     o = ask.parse_args()
+    from infra.backtest.assessing import find_artefact  # the processes that fold begin from this module, and need none
+
     with _log(o.nodes, o.seconds, o.assessed) as log:
         told = {
             "nodes": o.nodes,

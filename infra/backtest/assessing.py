@@ -19,6 +19,7 @@ from connectors.kafka.partitioning import partition_of
 from connectors.kafka.schemas import SchemaTable
 from connectors.kafka.topics import EVENT, TELEMETRY
 from infra import clock
+from infra.backtest.reading import ALONE_MAX
 from infra.run_log import RunLog
 from infra.wiring import foresight_of, require_fit
 from models.assessment import Assessor
@@ -29,8 +30,6 @@ from models.records import Incident
 from models.telemetry import ModelChoice, Row
 
 FRAMES_A_TURN: Final = 10_000
-#: Below so many records another process costs more than it gives.
-ALONE_MAX: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from connectors.codecs.records import decode_command, decode_event, encode_record
 from connectors.errors import InvalidRecord
@@ -11,6 +12,9 @@ from connectors.kafka.topics import COMMAND, EVENT
 from connectors.signing.seal import unsealed
 from infra.run_log import RunLog
 from models.records import Command, Event, Incident
+
+#: Below so many records another process costs more than it gives.
+ALONE_MAX: Final = 100_000
 
 
 @dataclass(slots=True)

@@ -14,8 +14,7 @@ from typing import Any
 
 from connectors.kafka.log import reader
 from connectors.kafka.topics import EVENT
-from infra.backtest.assessing import ALONE_MAX, assess_anew, by_partition, digest_of
-from infra.backtest.reading import Given, incident_ids, read_commands, read_events
+from infra.backtest.reading import ALONE_MAX, Given, incident_ids, read_commands, read_events
 from infra.run_log import RunLog
 from models.backtest.anew import Told, told_anew
 from models.backtest.beside import Beside
@@ -179,6 +178,8 @@ def backtest(log: RunLog, asked: Asked, content: bytes | None, incidents: Incide
     """Replay under a candidate, with the telemetry assessed anew where there is another model (``content``)."""
     if content is None:
         return replay(log, asked)
+    from infra.backtest.assessing import assess_anew, by_partition, digest_of  # a process that folds needs none of it
+
     began = time.perf_counter()
     assessed = assess_anew(log, content, incidents)
     placed, since = by_partition(log, assessed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -184,3 +186,10 @@ def test_a_rank_that_does_not_run_fails_its_checkpoint() -> None:
     found = beside(log.events, quiet, candidate)
     assert found.state.jobs["gpt"].saved is None
     assert any("rank 1 failed: no rank runs here" in text for text in found.state.jobs["gpt"].failures)
+
+
+def test_a_process_that_folds_loads_nothing_that_assesses() -> None:
+    """It is started anew for each log, and what it loads is part of how long a back-test takes."""
+    asked = "import sys, infra.backtest.run; print('infra.backtest.assessing' in sys.modules, 'kafka' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=120, check=True)
+    assert found.stdout.split() == ["False", "False"]

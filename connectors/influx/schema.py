@@ -200,7 +200,7 @@ FLEET_POINT: Final = Measurement(
     ASSESSMENT,
     ("partition",),
     (
-        Field("nodes", "integer", "nodes that were heard of", always=True),
+        Field("nodes", "integer", "nodes that were heard of, or that a job of the partition told of", always=True),
         *(Field(verdict, "integer", f"nodes whose verdict is {verdict}", always=True) for verdict in VERDICT_CODES),
         Field("in_incident", "integer", "nodes with an open incident", always=True),
         Field("worst_probability", "float", "the highest fault probability of a node"),

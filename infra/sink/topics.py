@@ -74,7 +74,7 @@ def places(brokers: str, begin: Positions, after: Positions, kept: Kept, first: 
                     lost += low - known
                     goes_on[place] = low
                 reads[place] = _from(topic, low, goes_on[place])
-                if topic == ASSESSMENT and partition in kept and kept[partition][0] <= min(known or 0, high):
+                if topic == ASSESSMENT and partition in kept and kept[partition][0] <= (known or 0) <= high:
                     offset, nodes[partition] = kept[partition]
                     reads[place] = max(low, offset)
     return Places(began, goes_on, reads, nodes, lost)

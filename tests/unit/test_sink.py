@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from influx_fake import FakeInflux, fake_influx
@@ -16,14 +17,15 @@ from connectors.codecs.records import encode_assessment, encode_record
 from connectors.errors import Unreachable
 from connectors.influx.outbox import Outbox
 from connectors.influx.writer import Address, InfluxWriter, Refused
+from connectors.kafka import put as putting
 from connectors.kafka.topics import ASSESSMENT, EVENT
 from infra.observer.record import LogRecord
 from infra.sink import topics as reading
 from infra.sink.kept_nodes import Node, read_nodes, write_nodes
-from infra.sink.refused import _values, by_reason
+from infra.sink.refused import _values, burying, by_reason
 from infra.sink.service import Sink
 from infra.sink.telling import Telling
-from infra.sink.topics import Places, Topics, Turn
+from infra.sink.topics import Places, Topics, Turn, places
 from infra.up.place import environment
 from models.policy_settings import PolicySettings
 from models.records import Assessment, Cause, Counts, Membership, Verdict
@@ -312,3 +314,47 @@ def test_a_jump_over_records_that_retention_took_is_told(tmp_path: Path, monkeyp
     assert turn.next == {place: 10}
     source.kept()
     assert read_nodes(tmp_path)[0][0] == 10
+
+
+def test_reading_goes_on_from_where_the_nodes_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def no_broker(_: str) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(reading, "reader", no_broker)
+    monkeypatch.setattr(reading, "partition_count", lambda _, topic: 3 if topic == ASSESSMENT else 1)
+    monkeypatch.setattr(reading, "bounds", lambda *_: (10, 90_000))
+    after = {(ASSESSMENT, 0): 80_000, (ASSESSMENT, 1): 95_000, (ASSESSMENT, 2): 4, (EVENT, 0): 80_000}
+    nodes = {"silent": Node("unknown", None, False)}
+    said: list[str] = []
+    found = places("", dict(after), after, {0: (100, nodes), 1: (50, nodes), 2: (4, nodes)}, "earliest", said.append)
+    assert found.read_from[ASSESSMENT, 0] == 100
+    assert found.read_from[ASSESSMENT, 1] == found.next[ASSESSMENT, 1] == 10
+    assert found.nodes == {0: nodes, 2: nodes}
+    assert (found.next[ASSESSMENT, 2], found.lost) == (10, 6)
+    assert len(said) == 2
+
+
+def test_one_producer_puts_all_that_is_buried(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[FakeProducer] = []
+    monkeypatch.setattr(putting, "Producer", lambda _: made.append(FakeProducer()) or made[-1])
+    burying("", "b")([Refused(("a",), "type"), Refused(("b",), "too old")])
+    [one] = made
+    assert [(value, dict(headers)["reason"]) for value, headers in one.put] == [
+        (b"a\n", b"type"),
+        (b"b\n", b"too old"),
+    ]
+
+
+class FakeProducer:
+    """Takes records and acknowledges each at once."""
+
+    def __init__(self) -> None:
+        self.put: list[tuple[bytes, list[tuple[str, bytes]]]] = []
+
+    def produce(self, _: str, value: bytes, headers: list[tuple[str, bytes]], on_delivery: Any, **_more: Any) -> None:
+        self.put.append((value, headers))
+        on_delivery(None, Got(0))
+
+    def flush(self, _: float) -> int:
+        return 0

@@ -65,6 +65,8 @@ def _rescued(job: Job, node: str) -> bool:
 
 def advance_rescues(turn: Turn, job: Job) -> None:
     """Take each rescue as far as it goes now: ranks that are down first, then by expected loss."""
+    if job.resizing is None:
+        _restored_once(job)
     ordered = sorted(job.rescues.values(), key=lambda one: _urgency(turn, job, one))
     for rescue in ordered:
         if rescue.phase == "lost" and (job.resizing is None or rescue.joins):
@@ -78,6 +80,20 @@ def advance_rescues(turn: Turn, job: Job) -> None:
             _consider(turn, job, rescue, "older")
         elif rescue.phase == "lost":
             _restore(turn, job, rescue)
+
+
+def _restored_once(job: Job) -> None:
+    """A rank that is down has one rescue: that which restores it, else the one that has waited longest.
+
+    It has two where the node fails on which it is just being restored, and tells before that its rank runs: the rescue
+    that brought it there goes on, and another begins with the node.
+    """
+    taken = {one.rank for one in job.rescues.values() if one.phase == "restoring"}
+    lost = [one for one in job.rescues.values() if one.phase == "lost"]
+    for rescue in sorted(lost, key=lambda one: (one.begun_at, one.key)):
+        if rescue.rank in taken:
+            del job.rescues[rescue.key]
+        taken.add(rescue.rank)
 
 
 def _urgency(turn: Turn, job: Job, rescue: Rescue) -> tuple[bool, float, float, str]:
@@ -397,7 +413,8 @@ def node_failed(turn: Turn, job: Job, node: str, rank: int | None, key: str) -> 
                 rescue.phase, rescue.command = "lost", None
     if rank is None:
         return
-    rescue_of_it = next((one for one in job.rescues.values() if one.node == node), None)
+    of_it = (one for one in job.rescues.values() if one.node == node and (one.rank == rank or one.phase not in DOWN))
+    rescue_of_it = next(of_it, None)  # not that of a rank which ran there before, and is down yet
     if rescue_of_it is None:
         rescue_of_it = Rescue(key=key, incident=None, node=node, rank=rank, begun_at=turn.at)
         job.rescues[key] = rescue_of_it

@@ -151,8 +151,8 @@ def _release(turn: Turn, job: Job, node: str, rank: int, rule: str) -> None:
     command = turn.issue(job, "MIGRATE", rule, numbers, node=node, ranks=(rank,), step=job.saved.step)
     job.in_flight[command].surplus = True
     job.places[node] = Place("vacated", turn.at, left="surplus")
-    for rescue in [one for one in job.rescues.values() if one.node == node]:
-        del job.rescues[rescue.key]
+    for rescue in [one for one in job.rescues.values() if one.node == node and one.phase not in DOWN]:
+        del job.rescues[rescue.key]  # that of a rank which was lost there before goes on
 
 
 def resize_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
@@ -172,7 +172,7 @@ def resize_ended(turn: Turn, job: Job, flight: InFlight, end: End) -> None:
         if (rank := job.rank_on(node)) is not None:
             _release(turn, job, node, rank, SURPLUS)
     before = dict(job.places)
-    _renumber(turn, job, plan)
+    _renumber(turn, job, plan, flight.ranks)
     for rank in fallen:
         node = flight.nodes[flight.ranks.index(rank)]
         refused = flight.stages.get(rank) in {"expired", "rejected"}
@@ -223,14 +223,18 @@ def _belated(job: Job, flight: InFlight, end: End) -> Resizing | None:
     return Resizing(command=flight.id, nodes=flight.nodes, world=flight.world)
 
 
-def _renumber(turn: Turn, job: Job, plan: Resizing) -> None:
-    """Give each node of the plan its new rank; what was lost before it is no rank of the new world."""
+def _renumber(turn: Turn, job: Job, plan: Resizing, before: tuple[int, ...]) -> None:
+    """Give each node of the plan its new rank; what was lost before it is no rank of the new world.
+
+    Not even where it was lost on a node that goes on, and ran another rank by then: ``before`` are the ranks it had.
+    """
     for rank, node in enumerate(plan.nodes):
         known = job.places.get(node)
         if known is not None and known.state == "running":
             job.places[node] = Place("running", max(turn.at, known.at), rank, plan.world)
+    old = set(zip(plan.nodes, before, strict=True))
     for key, rescue in list(job.rescues.items()):
-        if rescue.node in plan.nodes:
+        if (rescue.node, rescue.rank) in old:
             rescue.rank = plan.nodes.index(rescue.node)
         elif not rescue.joins:
             del job.rescues[key]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -29,6 +30,30 @@ def open_reader(brokers: str, *, fetch_wait_ms: int = 20) -> Consumer:
             "fetch.queue.backoff.ms": 5,
             "enable.partition.eof": True,
             "logger": logging.getLogger("rdkafka"),
+        }
+    )
+
+
+def follower(
+    brokers: str, group: str, on_error: Callable[[KafkaError], None], *, reset: Literal["earliest", "latest"] = "latest"
+) -> Consumer:
+    """A consumer that reads on for as long as its process lives, and keeps its own positions.
+
+    ``on_error`` hears that no broker answers; ``reset`` is where it goes on from an offset that is gone.
+    """
+    return Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": reset,
+            "allow.auto.create.topics": False,
+            "fetch.wait.max.ms": 200,
+            "fetch.queue.backoff.ms": 20,
+            "queued.max.messages.kbytes": 16_384,
+            "reconnect.backoff.max.ms": 1_000,
+            "error_cb": on_error,
+            "log_level": 0,
         }
     )
 

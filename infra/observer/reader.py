@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.errors import Unreachable, WrongUse
-from connectors.kafka.topics import ASSESSMENT, DEAD_LETTER, TELEMETRY
+from connectors.kafka.log import follower
+from connectors.kafka.topics import ASSESSMENT, TELEMETRY
 from infra.observer.record import LogRecord
 from infra.observer.view import COUNTS_KEY, READS, Told, View
 from models.backtest.shadow import ShadowPolicies
@@ -77,7 +78,7 @@ class Observer:
 
     def start(self) -> None:
         """Find the partitions and begin to read; raises :class:`Unreachable` or :class:`WrongUse`."""
-        self._consumer = Consumer(self._configuration())
+        self._consumer = follower(self._brokers, "forestall-observer", self._on_error)
         try:
             self._consumer.assign(self._assignment(self._consumer))
         except BaseException:
@@ -106,20 +107,6 @@ class Observer:
         """The offset after the last record of each telemetry partition; raises :class:`Unreachable`."""
         return log_ends(self._brokers, (TELEMETRY,))[TELEMETRY]
 
-    def _configuration(self) -> dict[str, Any]:
-        return {
-            "bootstrap.servers": self._brokers,
-            "group.id": "forestall-observer",
-            "enable.auto.commit": False,
-            "allow.auto.create.topics": False,
-            "fetch.wait.max.ms": 200,
-            "fetch.queue.backoff.ms": 20,
-            "queued.max.messages.kbytes": 16_384,
-            "reconnect.backoff.max.ms": 1_000,
-            "error_cb": self._on_error,
-            "log_level": 0,
-        }
-
     def _assignment(self, consumer: Consumer) -> list[TopicPartition]:
         found = _partitions(consumer, self._brokers, READS)
         return [
@@ -146,7 +133,7 @@ class Observer:
             self._consumer.close()
 
     def _take(self, messages: Sequence[Message]) -> None:
-        records = [_record(message) for message in messages if message.error() is None]
+        records = [LogRecord.of(message) for message in messages if message.error() is None]
         if not records:
             return
         self._away, self._last_read = False, time.monotonic()
@@ -159,23 +146,6 @@ class Observer:
         if self._heard is not None:
             for said, record in told:
                 self._heard(said, record)
-
-
-def _record(message: Message) -> LogRecord:
-    key = message.key()
-    return LogRecord(
-        topic=str(message.topic()),
-        partition=int(message.partition() or 0),
-        offset=int(message.offset() or 0),
-        key=key.encode() if isinstance(key, str) else key,
-        value=bytes(message.value() or b""),
-        appended=message.timestamp()[1] / 1000.0,
-        headers=_headers(message) if message.topic() == DEAD_LETTER else (),
-    )
-
-
-def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
-    return tuple((str(name), bytes(value or b"")) for name, value in message.headers() or ())
 
 
 def _partitions(consumer: Consumer, brokers: str, topics: Sequence[str]) -> dict[str, list[int]]:
@@ -208,7 +178,7 @@ def last_counts(brokers: str, ends: Mapping[tuple[str, int], int]) -> dict[int, 
                 raise Unreachable(f"{ASSESSMENT} cannot be read to its end at {brokers}")
             for message in messages:
                 if message.error() is None and message.key() == COUNTS_KEY:
-                    view.fold(_record(message))
+                    view.fold(LogRecord.of(message))
     finally:
         consumer.close()
     return view.counts

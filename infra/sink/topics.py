@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from connectors.errors import InvalidRecord
 from connectors.influx.outbox import Positions
-from connectors.kafka.log import bounds, partition_count, reader
+from connectors.kafka.log import bounds, follower, partition_count, reader
 from connectors.kafka.topics import ASSESSMENT, EVENT
 from infra.observer.reader import TAIL
 from infra.observer.record import LogRecord
@@ -118,21 +118,7 @@ class Topics:
         self._folder, self._monotonic = folder, monotonic
         self._kept_at: float | None = None
         self._away: str | None = None
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "forestall-sink",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "allow.auto.create.topics": False,
-                "fetch.wait.max.ms": 200,
-                "fetch.queue.backoff.ms": 20,
-                "queued.max.messages.kbytes": 16_384,
-                "reconnect.backoff.max.ms": 1_000,
-                "error_cb": self._on_error,
-                "log_level": 0,
-            }
-        )
+        self._consumer = follower(brokers, "forestall-sink", self._on_error, reset="earliest")
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in found.read_from.items()])
 
     def turn(self) -> Turn:
@@ -145,7 +131,7 @@ class Topics:
                 continue
             count += 1
             self._away = None
-            record = log_record(message)
+            record = LogRecord.of(message)
             place = (record.topic, record.partition)
             try:
                 told = self._telling.take(record)
@@ -183,15 +169,3 @@ class Topics:
 def _raise_if_lasting(error: KafkaError) -> None:
     if error.fatal():
         raise RuntimeError(f"the topics cannot be read: {error.str()}")
-
-
-def log_record(message: Message) -> LogRecord:
-    """A record as the folds take it."""
-    return LogRecord(
-        topic=str(message.topic()),
-        partition=int(message.partition() or 0),
-        offset=int(message.offset() or 0),
-        key=message.key(),
-        value=bytes(message.value() or b""),
-        appended=message.timestamp()[1] / 1000.0,
-    )

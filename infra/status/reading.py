@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connectors.codecs.records import decode_event
 from connectors.errors import InvalidRecord
@@ -157,7 +157,7 @@ def _position(
 def _inventory(consumer: Consumer, reading: Reading) -> None:
     for number in range(partition_count(consumer, INVENTORY)):
         for message in read_range(consumer, INVENTORY, number, *bounds(consumer, INVENTORY, number)):
-            reading.view.fold(_record(message))
+            reading.view.fold(LogRecord.of(message))
 
 
 def _tail(consumer: Consumer, topic: str, number: int, reading: Reading, least: int | None = None) -> list[LogRecord]:
@@ -166,7 +166,7 @@ def _tail(consumer: Consumer, topic: str, number: int, reading: Reading, least: 
     start = max(low, high - TAILS[topic])
     records = []
     for message in read_range(consumer, topic, number, start if least is None else min(start, least), high):
-        record = _record(message)
+        record = LogRecord.of(message)
         records.append(record)
         if record.offset >= start:
             reading.refusals.note(reading.view.fold(record))
@@ -216,14 +216,3 @@ def _settings(snapshot: Snapshot) -> PolicySettings:
     told = json.loads(snapshot.state).get("settings", {})
     known = {one.name for one in fields(PolicySettings)}
     return PolicySettings(**{name: value for name, value in told.items() if name in known})
-
-
-def _record(message: Message) -> LogRecord:
-    return LogRecord(
-        topic=str(message.topic()),
-        partition=int(message.partition() or 0),
-        offset=int(message.offset() or 0),
-        key=message.key(),
-        value=bytes(message.value() or b""),
-        appended=message.timestamp()[1] / 1000.0,
-    )

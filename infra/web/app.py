@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from infra.metrics.serving import EXPOSITION
 from infra.web.access import LOOPBACK, Doorkeeper, Terms
 from infra.web.charts import RELEASED, chart_file
 from infra.web.feed import INTERVAL_S, Feed, Frame
@@ -27,8 +28,6 @@ FILES = {"/": "index.html"} | {
 #: What is served to anybody, so that the login form can be shown.
 PUBLIC = frozenset({LOGIN, "/style.css", "/icon.svg"})
 READERS_MAX = 32
-#: The text format of Prometheus.
-EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -306,7 +306,7 @@ class Got:
 
 def test_a_jump_over_records_that_retention_took_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = (ASSESSMENT, 0)
-    monkeypatch.setattr(reading, "Consumer", lambda _: Consumed([3, 4, 9]))
+    monkeypatch.setattr(reading, "follower", lambda *_, **__: Consumed([3, 4, 9]))
     found = Places({place: 0}, {place: 4}, {place: 3})
     source = Topics("nowhere", found, Telling(PolicySettings()), tmp_path, time.monotonic)
     turn = source.turn()

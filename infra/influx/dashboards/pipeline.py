@@ -12,14 +12,14 @@ from infra.influx.dashboards.tables import ROWS_MAX, names
 _LOST: Final = ("dead_letters", "duplicates", "late")
 
 
-def _grown(title: str, about: str, field: str, column: int) -> Panel:
+def _grown(title: str, about: str, field: str, column: int, *steps: Step) -> Panel:
     return Panel(
         title=title,
         about=about,
         kind="stat",
         place=Place(column, 0, 2, 2),
         unit="count",
-        steps=(Step(0, HEALTHY), Step(1, SUSPECT)),
+        steps=steps or (Step(0, HEALTHY), Step(1, SUSPECT)),
         flux=f"""{points("pipeline", field)}
   |> group(columns: ["partition"])
   |> sort(columns: ["_time"])
@@ -126,21 +126,12 @@ _MODELS = Panel(
   |> count()
   |> keep(columns: ["_value"])""",
 )
-_MISSING = Panel(
-    title="Values missing",
-    about="Values that frames lacked: text, NaN, blanks. A few are usual; the frames are assessed without them.",
-    kind="stat",
-    place=Place(10, 0, 2, 2),
-    unit="count",
-    steps=(Step(0, ACCENT),),
-    flux=f"""{points("pipeline", "missing_values")}
-  |> group(columns: ["partition"])
-  |> sort(columns: ["_time"])
-  |> increase()
-  |> last()
-  |> group()
-  |> sum()
-  |> keep(columns: ["_value"])""",
+_MISSING = _grown(
+    "Values missing",
+    "Values that frames lacked: text, NaN, blanks. A few are usual; the frames are assessed without them.",
+    "missing_values",
+    10,
+    Step(0, ACCENT),
 )
 _PARTITION_COLUMNS = (
     Column("partition", "partition"),
